@@ -1,0 +1,22 @@
+# Debian's libraries, each as one imported target pv_lib::NAME.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+function(pv_library name)
+    pkg_check_modules(PVL_${name} REQUIRED IMPORTED_TARGET ${ARGN})
+    add_library(pv_lib::${name} INTERFACE IMPORTED GLOBAL)
+    target_link_libraries(pv_lib::${name} INTERFACE PkgConfig::PVL_${name})
+endfunction()
+
+pv_library(gcrypt libgcrypt)
+pv_library(sodium libsodium)
+pv_library(event libevent_core libevent_extra)
+pv_library(jansson jansson)
+pv_library(seccomp libseccomp)
+pv_library(capng libcap-ng)
+pv_library(sqlite sqlite3)
+pv_library(bpf libbpf)
+pv_library(curl libcurl)
+if(BUILD_TESTING)
+    pv_library(cmocka cmocka)
+endif()
