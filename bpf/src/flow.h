@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Read and write edges of descriptors. `reduce.h` says which are emitted; here they are made. Write
+ * edges are made at the entry of the system call, before another CPU can read the data, and once
+ * more at its exit when the process has changed meanwhile. */
+#pragma once
+
+/* Opened and never used. */
+static __always_inline void emit_open(struct proc_state *proc, struct slot *slot)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!cpu)
+        return;
+    struct pv_bpf_open *rec = RESERVE(pv_bpf_open, cpu, PV_BPF_OPEN, proc, slot->open_call - 1);
+    if (!rec)
+        return;
+    rec->head.object = slot->object;
+    rec->head.result = slot->open_fd;
+    rec->flags = slot->open_flags;
+    rec->fd = slot->open_fd;
+    SUBMIT(rec, cpu, false);
+}
+
+static __always_inline void flush_slot(struct proc_state *proc, struct slot *slot)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!cpu || !slot->object)
+        return;
+    if (slot->open_call && !slot->read_version && !slot->write_version)
+        emit_open(proc, slot);
+    slot->open_call = 0;
+    /* a single read stands in its edge already */
+    if (slot->read_ops < 2 && slot->write_ops == 0)
+        return;
+    struct pv_bpf_total *rec = RESERVE(pv_bpf_total, cpu, PV_BPF_TOTAL, proc, 0);
+    if (!rec)
+        return;
+    rec->head.object = slot->object;
+    rec->read_ops = slot->read_ops;
+    rec->read_bytes = slot->read_bytes;
+    rec->write_ops = slot->write_ops;
+    rec->write_bytes = slot->write_bytes;
+    slot->read_ops = slot->read_bytes = slot->write_ops = slot->write_bytes = 0;
+    SUBMIT(rec, cpu, false);
+}
+
+SEPARATE int flush_all(struct proc_state *proc)
+{
+    if (!proc)
+        return 0;
+    for (int i = 0; i < SLOTS; i++)
+        flush_slot(proc, &proc->slots[i]);
+    return 0;
+}
+
+static __always_inline bool emit_edge(struct proc_state *proc, u16 kind, u64 object, u64 n_bytes,
+                                      u32 sysno)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!cpu)
+        return false;
+    struct pv_bpf_io *rec = RESERVE(pv_bpf_io, cpu, kind, proc, sysno);
+    if (!rec)
+        return false;
+    rec->head.object = object;
+    rec->head.result = (s64)n_bytes;
+    rec->n_bytes = n_bytes;
+    SUBMIT(rec, cpu, false);
+    return true;
+}
+
+static __always_inline void red_total(struct proc_state *proc, struct slot *slot)
+{
+    flush_slot(proc, slot);
+}
+
+static __always_inline struct object_state *red_find(struct object_key *key)
+{
+    return bpf_map_lookup_elem(&objects, key);
+}
+
+#define red_emit(proc, kind, object, n_bytes, sysno) emit_edge(proc, kind, object, n_bytes, sysno)
+#define red_stamp() new_stamp()
+#define red_cannot_follow() count_loss()
+#define RED_FN SEPARATE
+#define RED_INLINE static __always_inline
+#include "reduce.h"
+
+static __always_inline u32 type_of_file(struct file *file)
+{
+    u32 mode =
+        has_cast ? KERNEL(file, file)->f_inode->i_mode : BPF_CORE_READ(file, f_inode, i_mode);
+
+    return mode & MODE_TYPE;
+}
+
+static __always_inline u32 memory_device(struct file *file)
+{
+    if (type_of_file(file) != MODE_CHARACTER)
+        return 0;
+    u32 rdev = BPF_CORE_READ(file, f_inode, i_rdev);
+    if (rdev >> 20 != 1)
+        return 0;
+    return rdev & 0xfffff;
+}
+
+/* What these devices give does not depend on what anybody wrote: null, zero, full, random,
+ * urandom. */
+static __always_inline bool is_constant_device(struct file *file)
+{
+    u32 minor = memory_device(file);
+
+    return minor == 3 || minor == 5 || (minor >= 7 && minor <= 9);
+}
+
+/* null, zero, full: what is written is gone */
+static __always_inline bool is_null_device(struct file *file)
+{
+    u32 minor = memory_device(file);
+
+    return minor == 3 || minor == 5 || minor == 7;
+}
+
+/* The object of a file and what is about to be done with it; NULL when it cannot be known. */
+static __always_inline struct object_state *op_of_file(struct red_op *op, struct proc_state *proc,
+                                                       struct file *file, u64 n_bytes)
+{
+    u32 type = type_of_file(file);
+
+    key_of_file(&op->key, file);
+    op->n_bytes = n_bytes;
+    op->stream = type != MODE_REGULAR && type != MODE_DIRECTORY &&
+                 !(type == MODE_CHARACTER && is_constant_device(file));
+    return object_with_key(proc, file, &op->key);
+}
+
+SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, u64 n_bytes, u32 sysno, u32 when)
+{
+    struct red_op op = {.sysno = sysno, .when = when};
+
+    if (!proc)
+        return 0;
+    struct object_state *object = op_of_file(&op, proc, (struct file *)file_ref, n_bytes);
+    return object ? red_read(proc, object, &op) : 0;
+}
+
+SEPARATE int write_edge(struct proc_state *proc, u64 file_ref, u64 n_bytes, u32 sysno, u32 when)
+{
+    struct red_op op = {.sysno = sysno, .when = when};
+
+    if (!proc)
+        return 0;
+    /* nobody can read there what was written */
+    if (is_null_device((struct file *)file_ref))
+        return 0;
+    struct object_state *object = op_of_file(&op, proc, (struct file *)file_ref, n_bytes);
+    return object ? red_write(proc, object, &op) : 0;
+}
+
+static __always_inline void read_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
+                                    u64 n_bytes, u32 sysno, u32 when)
+{
+    struct file *file = file_of_fd(task, fd);
+
+    if (file)
+        read_edge(proc, (u64)file, n_bytes, sysno, when);
+}
+
+static __always_inline void write_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
+                                     u64 n_bytes, u32 sysno, u32 when)
+{
+    struct file *file = file_of_fd(task, fd);
+
+    if (file)
+        write_edge(proc, (u64)file, n_bytes, sysno, when);
+}
+
+/* A descriptor is about to be closed: its totals are due, if it was used. */
+SEPARATE int close_fd(struct proc_state *proc, u32 fd)
+{
+    struct object_key key;
+    struct file *file = file_of_fd(bpf_get_current_task_btf(), fd);
+
+    if (!file || !proc)
+        return 0;
+    key_of_file(&key, file);
+    struct object_state *object = bpf_map_lookup_elem(&objects, &key);
+    if (!object)
+        return 0;
+    struct slot *slot = &proc->slots[object->id & (SLOTS - 1)];
+    if (slot->object == object->id)
+        flush_slot(proc, slot);
+    return 0;
+}
+
+static __always_inline void share_file(struct proc_state *proc, struct file *file, bool writable)
+{
+    struct object_key key;
+
+    key_of_file(&key, file);
+    remember_shared(proc, &key, writable);
+}
+
+/* With several threads, or another process in the same memory, what a call moves is there before
+ * the call returns; and with them, or another process that shares the descriptors, a descriptor may
+ * be another file when the call returns. */
+static __always_inline bool may_be_crossed(struct task_struct *task)
+{
+    struct mm_struct *mm = task->mm;
+
+    return (mm && mm->mm_users.counter > 1) || task->files->count.counter > 1;
+}
+
+SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct file *file = file_of_fd(task, fd);
+    struct object_key key;
+
+    if (!proc || !file || (how == FLIGHT_WRITES && is_null_device(file)))
+        return 0;
+    key_of_file(&key, file);
+    /* announced here: by the time it is needed, no descriptor may lead to it any more */
+    if (!object_of(proc, file))
+        return 0;
+    return flight_begin(proc, &key, (u32)task->pid, how);
+}
+
+static __always_inline bool is_same_object(const struct object_key *a, const struct object_key *b)
+{
+    return a->ino == b->ino && a->instance == b->instance && a->dev == b->dev && a->gen == b->gen;
+}
+
+/* A read returns whose descriptor has become another file meanwhile: it was of what it began with.
+ * What the descriptor is now is recorded as read as well, an edge too many. */
+SEPARATE int read_of_flight(struct proc_state *proc, u32 fd, u64 n_bytes, u32 sysno)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct file *file = file_of_fd(task, fd);
+    struct red_op op = {.sysno = sysno, .when = AT_EXIT, .n_bytes = n_bytes, .stream = 1};
+    struct object_key now = {};
+
+    if (!proc)
+        return 0;
+    if (file)
+        key_of_file(&now, file);
+    for (u32 i = 0; i < FLIGHTS_MAX; i++) {
+        if (proc->flights[i].thread != (u32)task->pid || !(proc->flights[i].how & FLIGHT_READS))
+            continue;
+        op.key = proc->flights[i].key;
+        if (is_same_object(&op.key, &now))
+            return 0;
+        struct object_state *object = red_find(&op.key);
+        if (!object)
+            count_loss();
+        else
+            red_read(proc, object, &op);
+        return 0;
+    }
+    return 0;
+}

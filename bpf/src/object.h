@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Objects, named from kernel structures: a caller's memory can be flipped under a probe. */
+#pragma once
+
+enum {
+    MODE_TYPE = 0170000,
+    MODE_SOCKET = 0140000,
+    MODE_REGULAR = 0100000,
+    MODE_DIRECTORY = 0040000,
+    MODE_CHARACTER = 0020000,
+    ANON_INODE_MAGIC = 0x09041934,
+    FAMILY_UNIX = 1,
+    FAMILY_INET = 2,
+    FAMILY_INET6 = 10,
+    PATH_DEPTH = 48,
+};
+
+static __always_inline struct file *file_of_fd(struct task_struct *task, u32 fd)
+{
+    if (has_cast) {
+        struct fdtable *fds = KERNEL(task_struct, task)->files->fdt;
+        struct file *found = NULL;
+
+        if (fd >= fds->max_fds)
+            return NULL;
+        bpf_probe_read_kernel(&found, sizeof found, (struct file **)fds->fd + fd);
+        return found;
+    }
+    struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+    struct file **slots = BPF_CORE_READ(table, fd);
+    struct file *file = NULL;
+
+    if (fd >= BPF_CORE_READ(table, max_fds))
+        return NULL;
+    bpf_probe_read_kernel(&file, sizeof file, slots + fd);
+    return file;
+}
+
+/* A path to be named. In: where it is, and the bytes it may take. Out: enum pv_bpf_path. */
+struct walk {
+    u64 mnt;
+    u64 dentry;
+    u32 room;
+    u32 cut;
+    u32 guessed; /* the mount is one of several that may show it, or unknown (0) */
+    u32 pad;
+};
+
+/* Writes the components of the path, last first, each with its NUL, at text + start; crosses mounts
+ * up to the root of the mount namespace. Returns the bytes written. */
+SEPARATE u32 walk_path(struct text_area *area, u32 start, struct walk *w)
+{
+    if (!area || !w)
+        return 0;
+    struct vfsmount *mnt = (struct vfsmount *)w->mnt;
+    struct dentry *dentry = (struct dentry *)w->dentry;
+    u32 off = start;
+
+    w->cut = PV_BPF_PATH_CUT;
+    for (int i = 0; i < PATH_DEPTH; i++) {
+        struct dentry *root = BPF_CORE_READ(mnt, mnt_root);
+        struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+
+        if (dentry == root || dentry == parent) {
+            struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+            struct mount *above = BPF_CORE_READ(m, mnt_parent);
+
+            if (dentry != root && w->guessed)
+                break; /* not beneath that mount: the path begins at the file system's root */
+            if (dentry != root) {
+                /* in no directory: a memfd, a socket, or unmounted under its user */
+                long n = bpf_probe_read_kernel_str(&area->bytes[off & (PV_BPF_TEXT_MAX - 1)], 256,
+                                                   BPF_CORE_READ(dentry, d_name.name));
+                w->cut = PV_BPF_PATH_DETACHED;
+                return off - start + (n > 0 ? (u32)n : 0);
+            }
+            if (above == m || !above) {
+                w->cut = PV_BPF_PATH_WHOLE;
+                break;
+            }
+            dentry = BPF_CORE_READ(m, mnt_mountpoint);
+            mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
+            continue;
+        }
+        if (off - start > w->room || off >= PV_BPF_TEXT_MAX)
+            break;
+        long n = bpf_probe_read_kernel_str(&area->bytes[off & (PV_BPF_TEXT_MAX - 1)], 256,
+                                           BPF_CORE_READ(dentry, d_name.name));
+        if (n <= 0)
+            break;
+        off += n;
+        dentry = parent;
+    }
+    return off - start;
+}
+
+/* Where an object is to be found. */
+struct place {
+    u64 inode;
+    u64 mnt;
+    u64 dentry;
+    u32 guessed;
+    u32 pad;
+};
+
+static __always_inline u32 walk_place(u8 *text, const struct place *place, u32 *ret_cut)
+{
+    struct walk w = {.mnt = place->mnt,
+                     .dentry = place->dentry,
+                     .room = PV_BPF_TEXT_MAX,
+                     .guessed = place->guessed};
+    u32 n = walk_path((struct text_area *)text, 0, &w);
+
+    *ret_cut = w.cut;
+    /* the walk cannot pass it; the verifier wants it said */
+    return n <= PV_BPF_TEXT_MAX + 256 ? n : 0;
+}
+
+static __always_inline void place_of_file(struct place *place, struct file *file)
+{
+    if (has_cast) {
+        struct file *f = KERNEL(file, file);
+
+        place->inode = (u64)f->f_inode;
+        place->mnt = (u64)f->f_path.mnt;
+        place->dentry = (u64)f->f_path.dentry;
+        place->guessed = 0;
+        return;
+    }
+    place->inode = (u64)BPF_CORE_READ(file, f_inode);
+    place->mnt = (u64)BPF_CORE_READ(file, f_path.mnt);
+    place->dentry = (u64)BPF_CORE_READ(file, f_path.dentry);
+    place->guessed = 0;
+}
+
+static __always_inline void fill_socket(struct pv_bpf_socket *s, struct socket *socket)
+{
+    struct sock *sk = BPF_CORE_READ(socket, sk);
+
+    s->type = BPF_CORE_READ(socket, type);
+    s->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+    if (s->family == FAMILY_INET || s->family == FAMILY_INET6) {
+        s->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+        s->remote_port = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+    }
+    if (s->family == FAMILY_INET) {
+        *(u32 *)s->local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+        *(u32 *)s->remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+    } else if (s->family == FAMILY_INET6) {
+        BPF_CORE_READ_INTO((struct in6_addr *)s->local, sk, __sk_common.skc_v6_rcv_saddr);
+        BPF_CORE_READ_INTO((struct in6_addr *)s->remote, sk, __sk_common.skc_v6_daddr);
+    } else if (s->family == FAMILY_UNIX) {
+        struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+
+        if (peer)
+            s->peer_ino = BPF_CORE_READ(peer, sk_socket, file, f_inode, i_ino);
+    }
+}
+
+SEPARATE int emit_socket(struct proc_state *proc, u64 file, u64 object, u32 sysno)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!cpu || !proc)
+        return 0;
+    struct pv_bpf_socket *rec = RESERVE(pv_bpf_socket, cpu, PV_BPF_SOCKET, proc, sysno);
+    if (!rec)
+        return 0;
+    rec->head.object = object;
+    fill_socket(rec, (struct socket *)BPF_CORE_READ((struct file *)file, private_data));
+    SUBMIT(rec, cpu, false);
+    return 0;
+}
+
+static __always_inline void key_of_inode(struct object_key *key, struct inode *inode)
+{
+    __builtin_memset(key, 0, sizeof *key);
+    key->ino = BPF_CORE_READ(inode, i_ino);
+    key->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+    key->gen = BPF_CORE_READ(inode, i_generation);
+}
+
+static __always_inline void key_of_file(struct object_key *key, struct file *file)
+{
+    if (has_cast) {
+        struct inode *i = KERNEL(file, file)->f_inode;
+
+        __builtin_memset(key, 0, sizeof *key);
+        key->ino = i->i_ino;
+        key->dev = i->i_sb->s_dev;
+        key->gen = i->i_generation;
+        if (i->i_sb->s_magic == ANON_INODE_MAGIC)
+            key->instance = (u64)file;
+        return;
+    }
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+    key_of_inode(key, inode);
+    /* every eventfd and timerfd shares one inode: the open file is the object */
+    if (BPF_CORE_READ(inode, i_sb, s_magic) == ANON_INODE_MAGIC)
+        key->instance = (u64)file;
+}
+
+SEPARATE int announce(struct proc_state *proc, struct place *place, struct object_key *key, u64 id)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+    union scratch *area = scratch_of_cpu();
+
+    if (!cpu || !area || !proc || !key || !place)
+        return 0;
+    struct pv_bpf_object *rec = &area->object;
+    struct inode *inode = (struct inode *)place->inode;
+    u32 cut = 0;
+    u32 n = walk_place(rec->text, place, &cut);
+    u32 bytes = __builtin_offsetof(struct pv_bpf_object, text) + n;
+    cpu->seq++;
+    fill_head(&rec->head, cpu, PV_BPF_OBJECT, bytes, proc->id, 0);
+    rec->head.object = id;
+    rec->ino = key->ino;
+    rec->dev = key->dev;
+    rec->gen = key->gen;
+    rec->mode = BPF_CORE_READ(inode, i_mode);
+    rec->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
+    rec->path_bytes = n;
+    rec->path_cut = cut;
+    return output(cpu, proc, rec, bytes, false);
+}
+
+/* Differs when the object is reached by another name. */
+static __always_inline u64 name_of_place(const struct place *place)
+{
+    struct dentry *dentry = (struct dentry *)place->dentry;
+
+    if (has_cast) {
+        struct dentry *d = KERNEL(dentry, dentry);
+        u64 parent = 0;
+
+        /* as a number: with a pointer nothing may be calculated */
+        bpf_probe_read_kernel(&parent, sizeof parent, &dentry->d_parent);
+        return d->d_name.hash_len ^ parent;
+    }
+    return BPF_CORE_READ(dentry, d_name.hash_len) ^ (u64)BPF_CORE_READ(dentry, d_parent);
+}
+
+/* The state of the object at that place; announced when it is new or has another name than before.
+ * NULL only when no memory for it could be had, which has then been counted. */
+static __noinline struct object_state *object_at(struct proc_state *proc, struct place *place,
+                                                 struct object_key *key)
+{
+    struct object_state fresh = {};
+    u64 name = name_of_place(place);
+
+    if (!proc)
+        return NULL;
+    struct object_state *state = bpf_map_lookup_elem(&objects, key);
+    if (state && state->name == name)
+        return state;
+    if (!state) {
+        struct inode *inode = (struct inode *)place->inode;
+
+        fresh.id = new_id();
+        fresh.version = new_stamp();
+        /* mapped before anybody traced it, or forgotten by the table meanwhile */
+        fresh.mapped_writable = BPF_CORE_READ(inode, i_mapping, i_mmap_writable.counter) > 0;
+        bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
+        state = bpf_map_lookup_elem(&objects, key);
+    }
+    if (!state) {
+        count_loss();
+        return NULL;
+    }
+    /* an announcement that was lost is tried again at the next use */
+    if (announce(proc, place, key, state->id))
+        state->name = name;
+    return state;
+}
+
+static __noinline struct object_state *object_anew(struct proc_state *proc, struct place *place,
+                                                   struct object_key *key, u64 file_ref)
+{
+    struct file *file = (struct file *)file_ref;
+    struct object_state *before = bpf_map_lookup_elem(&objects, key);
+    u64 name = before ? before->name : 0;
+    struct object_state *state = object_at(proc, place, key);
+
+    if (state && state->name != name &&
+        (BPF_CORE_READ(file, f_inode, i_mode) & MODE_TYPE) == MODE_SOCKET)
+        emit_socket(proc, (u64)file, state->id, 0);
+    return state;
+}
+
+/* The object behind an open file whose key that is. */
+static __always_inline struct object_state *
+object_with_key(struct proc_state *proc, struct file *file, struct object_key *key)
+{
+    struct place place = {};
+
+    place_of_file(&place, file);
+    struct object_state *known = bpf_map_lookup_elem(&objects, key);
+    if (known && known->name == name_of_place(&place))
+        return known;
+    return object_anew(proc, &place, key, (u64)file);
+}
+
+/* The object behind an open file. */
+static __noinline struct object_state *object_of(struct proc_state *proc, struct file *file)
+{
+    struct object_key key;
+
+    key_of_file(&key, file);
+    return object_with_key(proc, file, &key);
+}

@@ -1,0 +1,821 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The outside witness: follows the children of enclave hosts and records what they do.
+ *
+ * A child of a process in `roots` is tracked from its fork on, and so is whatever it starts;
+ * nothing a process does ends that. Threads share one identity. Until its first exec a child runs
+ * the host's own code and is silent except for fork, exec and exit; and so is a process while the
+ * host traces it, which is how an instance is made out of a zygote. */
+#define PV_BPF_KERNEL_SIDE 1
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "pv/bpf_record.h"
+
+#include "state.h"
+#include "syscall_class.h"
+
+#include "object.h"
+
+#include "flow.h"
+#include "net.h"
+#include "path_op.h"
+
+#include "name_op.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+enum {
+    ERR_PERM = 1,
+    ERR_ACCESS = 13,
+    STATUS_COMPAT = 2, /* TS_COMPAT: entered through int 0x80 or sysenter */
+    X32_BIT = 0x40000000,
+    OPEN_TRUNCATE = 01000,
+    PROT_RIGHT_WRITE = 2,
+    PROT_RIGHT_EXEC = 4,
+    MAP_IS_SHARED = 1, /* also of MAP_SHARED_VALIDATE */
+    MAP_IS_ANONYMOUS = 0x20,
+    FILE_MODE_READ = 1,
+    FILE_MODE_WRITE = 2,
+    ERR_NO_CALL = 38,
+    CLONE_FILE = 0x40049409,
+    CLONE_FILE_RANGE = 0x4020940d,
+};
+
+/* Whether an enclave host is tracing it: what it does then, the host does. That somebody else
+ * traces it changes nothing. */
+static __always_inline bool is_being_made(struct task_struct *task)
+{
+    if (!task->ptrace)
+        return false;
+    u32 tracer = (u32)task->parent->tgid;
+    return bpf_map_lookup_elem(&roots, &tracer) != NULL;
+}
+
+/* The usual case, decided by one load: the system calls of everybody else on the machine pass
+ * through here. (A task with storage of somebody else's programs takes the longer way.) */
+static __always_inline bool is_stranger(struct task_struct *task)
+{
+    return bpf_core_field_exists(task->bpf_storage) && !task->bpf_storage;
+}
+
+static __always_inline struct proc_state *proc_of(struct task_struct *task)
+{
+    struct task_state *t = bpf_task_storage_get(&tasks, task, NULL, 0);
+
+    return t ? bpf_map_lookup_elem(&procs, &t->proc) : NULL;
+}
+
+#include "hold.h"
+
+SEPARATE int put_args(struct proc_state *proc, struct pv_bpf_args *rec)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!cpu || !proc || !rec)
+        return 0;
+    cpu->seq++;
+    rec->head.seq = cpu->seq;
+    rec->head.time_ns = bpf_ktime_get_boot_ns();
+    output(cpu, proc, rec, sizeof *rec, rec->head.kind != PV_BPF_MAP_EXEC);
+    return 0;
+}
+
+static __always_inline void emit_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
+                                      u64 arg0, u64 arg1, long ret)
+{
+    struct pv_bpf_args rec = {};
+
+    rec.head.version = PV_BPF_VERSION;
+    rec.head.kind = kind;
+    rec.head.bytes = sizeof rec;
+    rec.head.cpu = bpf_get_smp_processor_id();
+    rec.head.sysno = nr;
+    rec.head.proc = proc->id;
+    rec.head.object = object;
+    rec.head.result = ret;
+    rec.arg0 = arg0;
+    rec.arg1 = arg1;
+    put_args(proc, &rec);
+}
+
+/* --- processes --- */
+
+static __always_inline u32 own_pid(struct task_struct *task)
+{
+    struct pid *pid = BPF_CORE_READ(task, thread_pid);
+    u32 level = BPF_CORE_READ(pid, level);
+    s32 nr = 0;
+
+    bpf_probe_read_kernel(&nr, sizeof nr,
+                          (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+                              level * bpf_core_type_size(struct upid) +
+                              bpf_core_field_offset(struct upid, nr));
+    return (u32)nr;
+}
+
+static __always_inline void emit_fork(struct task_struct *child, struct proc_state *proc,
+                                      u64 parent)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!cpu)
+        return;
+    struct pv_bpf_fork *rec = RESERVE(pv_bpf_fork, cpu, PV_BPF_FORK, proc, 0);
+    if (!rec)
+        return;
+    rec->parent = parent;
+    rec->start_ns = child->start_boottime;
+    rec->cgroup = child->cgroups->dfl_cgrp->kn->id;
+    rec->host_pid = (u32)child->tgid;
+    rec->pid = proc->pid;
+    SUBMIT(rec, cpu, false);
+}
+
+/* parent NULL: a child of a host, with that policy. */
+static __noinline u64 new_proc(struct task_struct *child, struct proc_state *parent, u32 policy)
+{
+    u32 zero = 0;
+    struct proc_state *p = bpf_map_lookup_elem(&blank_proc, &zero);
+
+    if (!p)
+        return 0;
+    __builtin_memset(p->shared, 0, sizeof p->shared);
+    p->id = new_id();
+    p->version = new_stamp();
+    p->pid = own_pid(child);
+    p->phase = 1;
+    p->n_pending = 0;
+    p->n_flights = 0;
+    p->muted = parent ? parent->muted : 1;
+    p->policy = parent ? parent->policy : policy;
+    p->n_shared = 0;
+    p->shared_writable = 0;
+    if (parent) {
+        __builtin_memcpy(p->shared, parent->shared, sizeof p->shared);
+        p->n_shared = parent->n_shared;
+        p->shared_writable = parent->shared_writable;
+    }
+    u64 id = p->id;
+    if (bpf_map_update_elem(&procs, &id, p, BPF_NOEXIST) != 0)
+        return 0;
+    emit_fork(child, p, parent ? parent->id : 0);
+    return id;
+}
+
+static __always_inline void remember(struct task_struct *child, u64 id, u32 borrowed)
+{
+    struct task_state *state =
+        bpf_task_storage_get(&tasks, child, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+    if (!state || !id) {
+        count_loss();
+        return;
+    }
+    state->proc = id;
+    state->borrowed = borrowed;
+}
+
+/* A child of a host, or of a process that it has started. One that shares its parent's memory
+ * (vfork, posix_spawn) is the same process until it executes: what one learns, both know. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+    struct task_state *mine = bpf_task_storage_get(&tasks, parent, NULL, 0);
+    u32 tgid = (u32)parent->tgid;
+    bool is_thread = child->tgid == parent->tgid;
+
+    if (mine) {
+        bool same_memory = child->mm && child->mm == parent->mm;
+        struct proc_state *from = bpf_map_lookup_elem(&procs, &mine->proc);
+
+        if (is_thread || same_memory) {
+            remember(child, mine->proc, is_thread ? mine->borrowed : 1);
+            return 0;
+        }
+        /* the child knows what its parent has read */
+        end_phase(from, 0);
+        u64 id = from ? new_proc(child, from, 0) : 0;
+        remember(child, id, 0);
+        if (pressed && from && !from->muted)
+            hold(parent, from);
+        return 0;
+    }
+    if (is_thread)
+        return 0;
+    u32 *policy = bpf_map_lookup_elem(&roots, &tgid);
+    if (policy)
+        remember(child, new_proc(child, NULL, *policy), 0);
+    return 0;
+}
+
+/* A child that has used its parent's memory until now becomes a process of its own. */
+static __noinline struct proc_state *stand_alone(struct task_struct *task, struct task_state *state)
+{
+    struct proc_state *from = bpf_map_lookup_elem(&procs, &state->proc);
+
+    if (!from)
+        return NULL;
+    end_phase(from, PV_NR_execve);
+    u64 id = new_proc(task, from, 0);
+    if (!id) {
+        count_loss();
+        return NULL;
+    }
+    state->proc = id;
+    state->borrowed = 0;
+    return bpf_map_lookup_elem(&procs, &id);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+    struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
+    struct pv_bpf_cpu *cpu = this_cpu();
+    union scratch *area = scratch_of_cpu();
+    struct file *file = BPF_CORE_READ(bprm, file);
+    struct place place = {};
+    u32 cut = 0;
+
+    if (!state || !cpu || !area)
+        return 0;
+    struct proc_state *proc =
+        state->borrowed ? stand_alone(task, state) : bpf_map_lookup_elem(&procs, &state->proc);
+    if (!proc)
+        return 0;
+    proc->muted = 0;
+    end_phase(proc, PV_NR_execve);
+    proc->n_shared = 0;
+    proc->shared_writable = 0;
+    flush_all(proc);
+    struct object_state *object = object_of(proc, file);
+    u64 id = object ? object->id : 0;
+    struct pv_bpf_exec *rec = &area->exec;
+    u64 start = task->mm->arg_start;
+    u64 argv_bytes = task->mm->arg_end - start;
+
+    if (argv_bytes > PV_BPF_ARGV_MAX)
+        argv_bytes = PV_BPF_ARGV_MAX;
+    __builtin_memset(rec->argv, 0, sizeof rec->argv);
+    if (bpf_probe_read_user(rec->argv, argv_bytes, (const void *)start) != 0)
+        argv_bytes = 0;
+    place_of_file(&place, file);
+    u32 n = walk_place(rec->text, &place, &cut);
+    u32 bytes = __builtin_offsetof(struct pv_bpf_exec, text) + n;
+    cpu->seq++;
+    fill_head(&rec->head, cpu, PV_BPF_EXEC, bytes, proc->id, PV_NR_execve);
+    rec->head.object = id;
+    rec->argv_bytes = (u32)argv_bytes;
+    rec->path_bytes = n;
+    rec->path_cut = cut;
+    rec->pad = 0;
+    output(cpu, proc, rec, bytes, true);
+    proc->version = new_stamp();
+    if (pressed)
+        hold(task, proc);
+    return 0;
+}
+
+/* What one process learns from another without an object between them: a signal, or that and how it
+ * has ended. */
+SEPARATE int influence(struct proc_state *from, u64 target, u32 sysno)
+{
+    struct proc_state *to = bpf_map_lookup_elem(&procs, &target);
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!from || !to || !cpu || from->id == target)
+        return 0;
+    struct pv_bpf_args *rec = RESERVE(pv_bpf_args, cpu, PV_BPF_INFLUENCE, from, sysno);
+    if (!rec)
+        return 0;
+    rec->arg0 = target;
+    SUBMIT(rec, cpu, false);
+    to->version = new_stamp();
+    if (to->shared_writable || to->n_flights)
+        write_all_unseen(to, sysno);
+    return 0;
+}
+
+static __always_inline void tell_parent(struct task_struct *task, struct proc_state *proc)
+{
+    struct task_struct *parent = task->real_parent;
+    struct task_state *state = parent ? bpf_task_storage_get(&tasks, parent, NULL, 0) : NULL;
+
+    if (state)
+        influence(proc, state->proc, 0);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+    struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
+
+    u32 tgid = (u32)task->tgid;
+
+    if (task->signal->live.counter != 0)
+        return 0;
+    if (!state) {
+        /* its pid may be used again by a stranger */
+        bpf_map_delete_elem(&roots, &tgid);
+        return 0;
+    }
+    bpf_map_delete_elem(&held, &tgid);
+    if (state->borrowed)
+        return 0;
+    u64 id = state->proc;
+    struct proc_state *proc = bpf_map_lookup_elem(&procs, &id);
+    struct pv_bpf_cpu *cpu = this_cpu();
+    if (!proc || !cpu)
+        return 0;
+    end_phase(proc, 0);
+    flush_all(proc);
+    if (!proc->muted)
+        tell_parent(task, proc);
+    u32 policy = proc->policy;
+    /* two last threads may both see a count of zero: one of them deletes */
+    if (bpf_map_delete_elem(&procs, &id) != 0)
+        return 0;
+    struct pv_bpf_exit *rec = RESERVE_FOR(pv_bpf_exit, cpu, PV_BPF_EXIT, id, policy, 0);
+    if (!rec)
+        return 0;
+    rec->code = ((u32)task->exit_code >> 8) & 0xff;
+    rec->signal = (u32)task->exit_code & 0x7f;
+    SUBMIT(rec, cpu, false);
+    return 0;
+}
+
+/* A signal that a process sends, to whomever the kernel has found under the number it gave. */
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct *target)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+
+    if (sig == SIGNAL_STOP && (u64)info == SENT_BY_KERNEL)
+        note_held(target);
+    /* 0 and 1 stand for the kernel's own; a user's have SI_USER, SI_QUEUE or SI_TKILL */
+    if (is_stranger(task) || (u64)info <= 1)
+        return 0;
+    int code = BPF_CORE_READ(info, si_code);
+    if (code != 0 && code != -1 && code != -6)
+        return 0;
+    struct task_state *to = bpf_task_storage_get(&tasks, target, NULL, 0);
+    struct proc_state *proc = to ? proc_of(task) : NULL;
+    if (!proc || proc->muted)
+        return 0;
+    end_phase(proc, PV_NR_kill);
+    influence(proc, to->proc, PV_NR_kill);
+    return 0;
+}
+
+/* --- system calls --- */
+
+/* The record waits: a first read or write says it too. */
+SEPARATE int open_op(struct proc_state *proc, const struct call *call)
+{
+    if (!proc || !call)
+        return 0;
+    const u64 *args = call->args;
+    u32 nr = (u32)call->nr;
+    s64 ret = call->ret;
+    u64 flags = nr == PV_NR_open ? args[1] : nr == PV_NR_creat ? OPEN_TRUNCATE : args[2];
+
+    if (nr == PV_NR_openat2) {
+        flags = 0;
+        bpf_probe_read_user(&flags, sizeof flags, (const void *)args[2]);
+    } else if (nr == PV_NR_memfd_create || nr == PV_NR_memfd_secret || nr == PV_NR_mq_open) {
+        flags = 0;
+    }
+    struct file *file = file_of_fd(bpf_get_current_task_btf(), (u32)ret);
+    if (!file)
+        return 0;
+    struct object_state *object = object_of(proc, file);
+    if (!object)
+        return 0;
+    struct slot *slot = slot_of(proc, object->id);
+    if (!slot->open_call) {
+        /* access mode from the kernel; what open() consumes, from the caller */
+        slot->open_flags = BPF_CORE_READ(file, f_flags) | ((u32)flags & OPEN_TRUNCATE);
+        slot->open_fd = (s32)ret;
+        slot->open_call = nr + 1;
+    }
+    if (flags & OPEN_TRUNCATE && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE)
+        write_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+    return 0;
+}
+
+/* Memory that a process shares with its children is an object of its own, without a name. */
+SEPARATE int share_memory(struct proc_state *proc, u32 nr)
+{
+    struct object_key key = {};
+    struct object_state fresh = {.mapped_writable = 1};
+    struct pv_bpf_cpu *cpu = this_cpu();
+    union scratch *area = scratch_of_cpu();
+
+    if (!proc || !cpu || !area)
+        return 0;
+    fresh.id = new_id();
+    fresh.version = new_stamp();
+    key.ino = key.instance = fresh.id;
+    if (bpf_map_update_elem(&objects, &key, &fresh, BPF_NOEXIST) != 0) {
+        count_loss();
+        return 0;
+    }
+    struct pv_bpf_object *rec = &area->object;
+    u32 bytes = __builtin_offsetof(struct pv_bpf_object, text);
+    cpu->seq++;
+    fill_head(&rec->head, cpu, PV_BPF_OBJECT, bytes, proc->id, nr);
+    rec->head.object = fresh.id;
+    rec->ino = fresh.id;
+    rec->dev = rec->gen = rec->mode = rec->fs_magic = rec->path_bytes = 0;
+    rec->path_cut = PV_BPF_PATH_DETACHED;
+    output(cpu, proc, rec, bytes, false);
+    remember_shared(proc, &key, 1);
+    return 0;
+}
+
+SEPARATE int map_op(struct proc_state *proc, const struct call *call)
+{
+    struct file *file = NULL;
+    u64 id = 0;
+
+    if (!proc || !call || call->ret < 0)
+        return 0;
+    const u64 *args = call->args;
+    u32 nr = (u32)call->nr;
+
+    if (nr == PV_NR_mmap && !(args[3] & MAP_IS_ANONYMOUS))
+        file = file_of_fd(bpf_get_current_task_btf(), (u32)args[4]);
+    if (file) {
+        struct object_state *object = object_of(proc, file);
+        /* mprotect may allow later what this call does not ask for */
+        bool shared = args[3] & MAP_IS_SHARED;
+        bool writable = shared && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE;
+
+        if (object) {
+            id = object->id;
+            if (writable)
+                object->mapped_writable = 1;
+        }
+        read_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+        if (writable)
+            write_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+        if (shared)
+            share_file(proc, file, writable);
+    } else if (nr == PV_NR_mmap && args[3] & MAP_IS_SHARED) {
+        share_memory(proc, nr);
+    }
+    if (args[2] & PROT_RIGHT_EXEC)
+        emit_args(proc, PV_BPF_MAP_EXEC, nr, id, args[2], 0, 0);
+    return 0;
+}
+
+/* At exit n_bytes were moved; at entry nothing is known but the direction. */
+SEPARATE int copy_op(struct proc_state *proc, const struct call *call, u64 n_bytes, u32 when)
+{
+    if (!proc || !call)
+        return 0;
+    const u64 *args = call->args;
+    u32 nr = (u32)call->nr;
+    struct task_struct *task = bpf_get_current_task_btf();
+    u32 from = (u32)args[0];
+    u32 to = (u32)args[2];
+
+    if (nr == PV_NR_sendfile) {
+        from = (u32)args[1];
+        to = (u32)args[0];
+    } else if (nr == PV_NR_tee) {
+        to = (u32)args[1];
+    } else if (nr == PV_NR_ioctl) {
+        s64 source = (u32)args[2];
+
+        if ((u32)args[1] == CLONE_FILE_RANGE)
+            bpf_probe_read_user(&source, sizeof source, (const void *)args[2]);
+        else if ((u32)args[1] != CLONE_FILE)
+            return 0;
+        from = (u32)source;
+        to = (u32)args[0];
+    }
+    /* at the entry the source counts as read, lest the write edge come before it */
+    read_fd(proc, task, from, n_bytes, nr, when);
+    write_fd(proc, task, to, n_bytes, nr, when);
+    return 0;
+}
+
+static __always_inline bool is_own(struct proc_state *proc, u32 nr, const u64 *args)
+{
+    switch (nr) {
+    case PV_NR_kill:
+    case PV_NR_tgkill:
+    case PV_NR_rt_sigqueueinfo:
+    case PV_NR_rt_tgsigqueueinfo:
+    case PV_NR_tkill:
+        return (u32)args[0] == proc->pid;
+    default:
+        return false;
+    }
+}
+
+/* prctl does many harmless things: keep those that change what a process may do or be seen as. */
+static __always_inline bool is_credential(u32 nr, u64 option)
+{
+    if (nr != PV_NR_prctl)
+        return true;
+    switch (option) {
+    case 4:          /* PR_SET_DUMPABLE */
+    case 8:          /* PR_SET_KEEPCAPS */
+    case 22:         /* PR_SET_SECCOMP */
+    case 24:         /* PR_CAPBSET_DROP */
+    case 28:         /* PR_SET_SECUREBITS */
+    case 35:         /* PR_SET_MM */
+    case 38:         /* PR_SET_NO_NEW_PRIVS */
+    case 47:         /* PR_CAP_AMBIENT */
+    case 0x59616d61: /* PR_SET_PTRACER */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* recvmmsg and sendmmsg return messages, not bytes. */
+static __always_inline u64 bytes_of(u32 nr, long ret)
+{
+    return nr == PV_NR_recvmmsg || nr == PV_NR_sendmmsg ? 0 : (u64)ret;
+}
+
+/* The read end of a pipe is emptied by vmsplice, the write end filled. */
+static __always_inline bool reads_by_writing(struct task_struct *task, u32 nr, u32 fd)
+{
+    struct file *file = nr == PV_NR_vmsplice ? file_of_fd(task, fd) : NULL;
+
+    return file && BPF_CORE_READ(file, f_mode) & FILE_MODE_READ;
+}
+
+static __always_inline void data_call(struct proc_state *proc, u32 class, const struct call *call)
+{
+    const u64 *args = call->args;
+    u32 nr = (u32)call->nr;
+    s64 ret = call->ret;
+    struct task_struct *task = bpf_get_current_task_btf();
+
+    if (proc->n_flights && ret > 0)
+        read_of_flight(proc, (u32)args[0], bytes_of(nr, ret), nr);
+    if (class == PV_SC_DATA_IN && ret > 0) {
+        read_fd(proc, task, (u32)args[0], bytes_of(nr, ret), nr, AT_EXIT);
+    } else if (class == PV_SC_COPY && (ret > 0 || (nr == PV_NR_ioctl && ret == 0))) {
+        copy_op(proc, call, (u64)ret, AT_EXIT);
+    } else if (class == PV_SC_DATA_OUT) {
+        if (ret > 0 && reads_by_writing(task, nr, (u32)args[0]))
+            read_fd(proc, task, (u32)args[0], (u64)ret, nr, AT_EXIT);
+        else if (ret > 0)
+            write_fd(proc, task, (u32)args[0], bytes_of(nr, ret), nr, AT_EXIT);
+        if (nr == PV_NR_sendto || nr == PV_NR_sendmsg)
+            send_op(proc, call);
+    }
+}
+
+static __always_inline void name_call(struct proc_state *proc, const struct call *call)
+{
+    u32 nr = (u32)call->nr;
+    bool get = nr == PV_NR_getxattr || nr == PV_NR_lgetxattr || nr == PV_NR_fgetxattr;
+
+    if (get && call->ret < 0)
+        return;
+    if (!name_op(proc, call))
+        path_op(proc, call);
+    if ((nr == PV_NR_ftruncate || nr == PV_NR_fallocate) && call->ret == 0)
+        write_fd(proc, bpf_get_current_task_btf(), (u32)call->args[0], 0, nr, AT_ENTRY);
+}
+
+SEPARATE int dispatch(struct proc_state *proc, const struct call *call)
+{
+    if (!proc || !call)
+        return 0;
+    const u64 *args = call->args;
+    u32 nr = (u32)call->nr;
+    s64 ret = call->ret;
+    u32 class = class_of[nr & (NR_CLASSES - 1)];
+
+    if (class != PV_SC_DATA_IN && class != PV_SC_CLOSE)
+        end_phase(proc, nr);
+    switch (class) {
+    case PV_SC_DATA_IN:
+    case PV_SC_DATA_OUT:
+    case PV_SC_COPY:
+        data_call(proc, class, call);
+        if (proc->n_flights)
+            flight_end(proc, (u32)bpf_get_current_task_btf()->pid);
+        break;
+    case PV_SC_OPEN:
+        if (ret >= 0)
+            open_op(proc, call);
+        else if (ret == -ERR_PERM || ret == -ERR_ACCESS)
+            path_op(proc, call);
+        break;
+    case PV_SC_CONNECT:
+        connect_op(proc, call);
+        break;
+    case PV_SC_ACCEPT:
+        if (ret >= 0)
+            accept_op(proc, call);
+        break;
+    case PV_SC_NAME:
+        name_call(proc, call);
+        break;
+    case PV_SC_MAP:
+        map_op(proc, call);
+        break;
+    case PV_SC_SIGNAL:
+    case PV_SC_INTERFERE:
+    case PV_SC_NAMESPACE:
+        if (!is_own(proc, nr, args))
+            emit_args(proc, PV_BPF_INTERFERENCE, nr, 0, args[0], args[1], ret);
+        break;
+    case PV_SC_CREDENTIALS:
+        if (is_credential(nr, args[0]))
+            emit_args(proc, PV_BPF_CREDENTIALS, nr, 0, args[0], args[1], ret);
+        break;
+    default:
+        break;
+    }
+    if (ret == -ERR_PERM || ret == -ERR_ACCESS)
+        emit_args(proc, PV_BPF_DENIED, nr, 0, args[0], args[1], ret);
+    return 0;
+}
+
+/* What a class needs to be seen for, if the call succeeds. */
+static __always_inline bool is_recorded(u32 class)
+{
+    return (class >= PV_SC_DATA_IN && class <= PV_SC_OPEN) || class == PV_SC_CONNECT ||
+           class == PV_SC_ACCEPT || class == PV_SC_NAME || class == PV_SC_NAMESPACE ||
+           class == PV_SC_MAP || class == PV_SC_CREDENTIALS || class == PV_SC_SIGNAL ||
+           class == PV_SC_INTERFERE;
+}
+
+/* How the call was entered; 0: the ordinary way. */
+static __always_inline u32 entry_of(struct task_struct *task, u64 nr)
+{
+    if (task->thread_info.status & STATUS_COMPAT)
+        return PV_BPF_ENTRY_COMPAT;
+    if (nr & X32_BIT)
+        return PV_BPF_ENTRY_X32;
+    if (nr >= NR_CLASSES || class_of[nr & (NR_CLASSES - 1)] == PV_SC_UNKNOWN)
+        return PV_BPF_ENTRY_UNKNOWN;
+    return 0;
+}
+
+/* The x86-64 call that means the same, or NR_CLASSES. */
+static __always_inline u32 native_number(u32 entry, u64 nr)
+{
+    u64 low = nr & ~(u64)X32_BIT;
+
+    if (entry == PV_BPF_ENTRY_UNKNOWN || low >= NR_CLASSES)
+        return NR_CLASSES;
+    if (entry != PV_BPF_ENTRY_COMPAT)
+        return (u32)low;
+    u32 native = compat_of[low & (NR_CLASSES - 1)];
+    return native ? native - 1 : NR_CLASSES;
+}
+
+static __always_inline void fill_call(struct call *call, struct pt_regs *regs, u64 nr, s64 ret,
+                                      u32 entry)
+{
+    u64 *args = call->args;
+    bool compat = entry == PV_BPF_ENTRY_COMPAT;
+
+    args[0] = compat ? (u32)regs->bx : regs->di;
+    args[1] = compat ? (u32)regs->cx : regs->si;
+    args[2] = compat ? (u32)regs->dx : regs->dx;
+    args[3] = compat ? (u32)regs->si : regs->r10;
+    args[4] = compat ? (u32)regs->di : regs->r8;
+    args[5] = compat ? (u32)regs->bp : regs->r9;
+    call->nr = nr;
+    call->ret = ret;
+}
+
+/* Data moves before the call returns. */
+static __always_inline void data_begins(struct proc_state *proc, const struct call *call, u32 class)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    u32 fd = (u32)call->args[0];
+    u32 nr = (u32)call->nr;
+
+    if (class == PV_SC_DATA_IN) {
+        fd_in_flight(proc, fd, FLIGHT_READS);
+        return;
+    }
+    end_phase(proc, nr);
+    if (class == PV_SC_COPY)
+        copy_op(proc, call, 0, AT_ENTRY);
+    else if (!reads_by_writing(task, nr, fd))
+        write_fd(proc, task, fd, 0, nr, AT_ENTRY);
+    /* a copy passes no memory of the process */
+    if (class == PV_SC_DATA_OUT && may_be_crossed(task))
+        fd_in_flight(proc, fd, reads_by_writing(task, nr, fd) ? FLIGHT_READS : FLIGHT_WRITES);
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct call call;
+
+    if (is_stranger(task))
+        return 0;
+    u32 entry = entry_of(task, (u64)number);
+    u32 nr = entry ? native_number(entry, (u64)number) : (u32)number;
+    if (nr >= NR_CLASSES)
+        return 0;
+    u32 class = class_of[nr & (NR_CLASSES - 1)];
+    if ((class < PV_SC_DATA_IN || class > PV_SC_COPY) && class != PV_SC_CLOSE)
+        return 0;
+    /* a read that nobody can cross is seen when it returns */
+    if (class == PV_SC_DATA_IN && !may_be_crossed(task))
+        return 0;
+    struct proc_state *proc = proc_of(task);
+    if (!proc || proc->muted || is_being_made(task))
+        return 0;
+    fill_call(&call, regs, nr, 0, entry);
+    if (class == PV_SC_CLOSE)
+        close_fd(proc, (u32)call.args[0]);
+    else
+        data_begins(proc, &call, class);
+    return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+
+    if (is_stranger(task))
+        return 0;
+    s64 number = (s64)regs->orig_ax;
+    bool denied = ret == -ERR_PERM || ret == -ERR_ACCESS;
+    struct call call;
+
+    bool is_held = pressed && hold_current(task);
+    /* -1: no system call, or one a tracer skipped */
+    if (number == -1)
+        return 0;
+    u32 entry = entry_of(task, (u64)number);
+    if (!entry && !denied && !is_recorded(class_of[number & (NR_CLASSES - 1)]))
+        return 0;
+    struct proc_state *proc = proc_of(task);
+    if (!proc || proc->muted || is_being_made(task))
+        return 0;
+    u32 nr = (u32)number;
+    if (entry) {
+        emit_args(proc, PV_BPF_FOREIGN, (u32)number & ~X32_BIT, 0, entry, 0, ret);
+        nr = native_number(entry, (u64)number);
+        if (nr >= NR_CLASSES || ret == -ERR_NO_CALL)
+            return 0;
+    }
+    fill_call(&call, regs, nr, ret, entry);
+    dispatch(proc, &call);
+    if (pressed && !is_held)
+        hold(task, proc);
+    return 0;
+}
+
+/* --- what the kernel touches for an operation on names --- */
+
+static __always_inline int note_touch(struct inode *inode)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+
+    if (is_stranger(task))
+        return 0;
+    struct proc_state *proc = proc_of(task);
+    if (!proc || proc->muted)
+        return 0;
+    struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+    u64 number = BPF_CORE_READ(regs, orig_ax);
+    u32 entry = entry_of(task, number);
+    u32 nr = entry ? native_number(entry, number) : (u32)number;
+    struct place at = {.inode = (u64)inode};
+    if (nr < NR_CLASSES && class_of[nr & (NR_CLASSES - 1)] == PV_SC_NAME)
+        touch(proc, &at);
+    return 0;
+}
+
+SEC("?tp_btf/inode_set_ctime_to_ts")
+int BPF_PROG(on_ctime_set, struct inode *inode)
+{
+    return note_touch(inode);
+}
+
+SEC("?tp_btf/ctime_ns_xchg")
+int BPF_PROG(on_ctime_changed, struct inode *inode)
+{
+    return note_touch(inode);
+}
+
+SEC("?tp_btf/ctime_xchg_skip")
+int BPF_PROG(on_ctime_kept, struct inode *inode)
+{
+    return note_touch(inode);
+}
+
+#include "uring.h"

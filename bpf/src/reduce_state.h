@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What is remembered of processes and objects; plain data, also compiled for user space. */
+#pragma once
+
+enum {
+    SLOTS = 32,      /* objects a process is remembered to have touched, by hash */
+    SHARED_MAX = 8,  /* shared file mappings remembered per process */
+    PENDING_MAX = 4, /* streams whose later reads wait for the process's next output */
+    FLIGHTS_MAX = 8, /* system calls under way that are remembered per process */
+};
+/* Only what has happened counts in the totals. */
+enum { AT_ENTRY = 0, AT_EXIT = 1 };
+enum { FLIGHT_READS = 1, FLIGHT_WRITES = 2 };
+enum { RED_READ = 7, RED_WRITE = 8 }; /* as enum pv_bpf_kind */
+
+struct object_key {
+    u64 ino;
+    u64 instance; /* tells the files of the anonymous inode apart */
+    u32 dev;
+    u32 gen;
+};
+struct object_state {
+    u64 id;
+    u64 version;
+    u64 name;            /* changes when the object is reached by another name */
+    u32 mapped_writable; /* somebody can write it unseen: no read of it is redundant */
+    u32 pad;
+};
+struct slot {
+    u64 object;
+    u64 read_version;       /* object's version when the last read edge was emitted */
+    u64 write_proc_version; /* process's and object's versions at the last write edge */
+    u64 write_version;
+    u64 read_phase; /* of a stream: input phase in which an edge was emitted, or deferred */
+    u64 pending_phase;
+    u64 read_ops;
+    u64 read_bytes;
+    u64 write_ops;
+    u64 write_bytes;
+    u32 open_call; /* 1 more than the call that opened it; its record waits for a first use */
+    u32 open_flags;
+    s32 open_fd;
+    u32 pad;
+};
+struct shared_map {
+    struct object_key key;
+    u32 writable;
+    u32 pad;
+};
+struct pending_read {
+    struct object_key key;
+    u64 version; /* that was read */
+};
+struct flight {
+    struct object_key key;
+    u32 thread; /* 0: free */
+    u32 how;    /* FLIGHT_READS, FLIGHT_WRITES */
+};
+/* One process, shared by its threads. */
+struct proc_state {
+    u64 id;
+    u64 version;
+    u64 phase; /* changes with everything it does but reading */
+    u32 pid;   /* in its own namespace */
+    u32 muted; /* until the first exec: what the enclave host does in its child is its own noise */
+    u32 n_shared;
+    u32 n_pending;
+    u32 shared_writable; /* it can write to one of them unseen */
+    u32 n_flights;       /* of `flights` in use */
+    u32 policy;          /* enum pv_bpf_policy */
+    u32 pad;
+    struct pending_read pending[PENDING_MAX];
+    struct shared_map shared[SHARED_MAX];
+    struct flight flights[FLIGHTS_MAX];
+    struct slot slots[SLOTS];
+};

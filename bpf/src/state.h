@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the probes remember, and how a record gets into the ring. */
+#pragma once
+
+#include "reduce_state.h"
+
+enum { WAKE_BYTES = 64 << 10 };
+
+/* One system call. */
+struct call {
+    u64 args[6];
+    s64 ret;
+    u64 nr;
+};
+struct text_area {
+    u8 bytes[PV_BPF_TEXT_MAX + PV_BPF_TEXT_SLACK];
+};
+struct task_state {
+    u64 proc;
+    u32 borrowed; /* shares its parent's memory, and so its identity, until it executes */
+    u32 pad;
+    u64 stop; /* of its process, that this thread has come to last */
+};
+union scratch {
+    struct pv_bpf_object object;
+    struct pv_bpf_exec exec;
+    struct pv_bpf_path_op path_op;
+    struct pv_bpf_name_op name_op;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, PV_BPF_RING_BYTES);
+} ring SEC(".maps");
+/* Processes, connections, attempts: what must be known even when data floods the other. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, PV_BPF_CRITICAL_BYTES);
+} critical SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PV_BPF_ROOTS_MAX);
+    __type(key, u32);
+    __type(value, u32);
+} roots SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, PV_BPF_HELD_MAX);
+    __type(key, u32);
+    __type(value, struct pv_bpf_held);
+} held SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1); /* set to the number of possible CPUs before loading */
+    __type(key, u32);
+    __type(value, struct pv_bpf_cpu);
+} cpus SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, u32);
+    __type(value, struct pv_bpf_meta);
+} meta SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct task_state);
+} tasks SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 32768);
+    __type(key, u64);
+    __type(value, struct proc_state);
+} procs SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct object_key);
+    __type(value, struct object_state);
+} objects SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, u32);
+    __type(value, union scratch);
+} scratch SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, u32);
+    __type(value, struct proc_state);
+} blank_proc SEC(".maps");
+
+/* The loader sets it above every id of an earlier load in this boot. */
+unsigned long long next_id = 1; /* spelled out for the skeleton */
+unsigned long long next_stamp = 1;
+/* Processes that were stopped. */
+unsigned long long all_holds = 0;
+
+static __always_inline u64 new_id(void)
+{
+    return __sync_fetch_and_add(&next_id, 1);
+}
+static __always_inline u64 new_stamp(void)
+{
+    return __sync_fetch_and_add(&next_stamp, 1);
+}
+static __always_inline union scratch *scratch_of_cpu(void)
+{
+    u32 zero = 0;
+    return bpf_map_lookup_elem(&scratch, &zero);
+}
+static __always_inline struct pv_bpf_cpu *this_cpu(void)
+{
+    u32 cpu = bpf_get_smp_processor_id();
+    return bpf_map_lookup_elem(&cpus, &cpu);
+}
+
+/* Linux 6.2: kernel memory behind an address is read by plain loads (0 where there is none), an
+ * order of magnitude faster than by a helper for each. */
+extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym __weak;
+const volatile unsigned has_cast = 0;
+#define KERNEL(type, address)                                                                      \
+    ((struct type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(struct type)))
+
+/* Set at loading. */
+const volatile unsigned ring_bytes = PV_BPF_RING_BYTES;
+/* Half of the ring waited to be read when a record was last put into it. */
+unsigned pressed = 0;
+
+static __always_inline void note_fill(void)
+{
+    unsigned now = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_bytes / 2;
+
+    /* a line that many CPUs read: written only when it changes */
+    if (now != pressed)
+        pressed = now;
+}
+
+/* One wake-up per event costs 48 times the event: wake at a threshold, or when it matters. */
+static __always_inline u64 wake_flag(struct pv_bpf_cpu *cpu, u32 bytes, bool now)
+{
+    note_fill();
+    cpu->since_wake += bytes;
+    if (!now && cpu->since_wake < WAKE_BYTES && cpu->since_wake < ring_bytes / 8)
+        return BPF_RB_NO_WAKEUP;
+    cpu->since_wake = 0;
+    return BPF_RB_FORCE_WAKEUP;
+}
+
+static __always_inline void fill_head(struct pv_bpf_head *h, struct pv_bpf_cpu *cpu, u16 kind,
+                                      u32 bytes, u64 proc, u32 sysno)
+{
+    h->version = PV_BPF_VERSION;
+    h->kind = kind;
+    h->bytes = bytes;
+    h->cpu = bpf_get_smp_processor_id();
+    h->sysno = sysno;
+    h->seq = cpu->seq;
+    h->time_ns = bpf_ktime_get_boot_ns();
+    h->proc = proc;
+    h->object = 0;
+    h->result = 0;
+}
+
+static __always_inline bool is_critical(u16 kind)
+{
+    switch (kind) {
+    case PV_BPF_FORK:
+    case PV_BPF_EXEC:
+    case PV_BPF_EXIT:
+    case PV_BPF_CONNECT:
+    case PV_BPF_ACCEPT:
+    case PV_BPF_DENIED:
+    case PV_BPF_INTERFERENCE:
+    case PV_BPF_CREDENTIALS:
+    case PV_BPF_FOREIGN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static __always_inline u64 holds_let_go(void)
+{
+    u32 zero = 0;
+    struct pv_bpf_cpu *first = bpf_map_lookup_elem(&cpus, &zero);
+
+    return first ? first->let_go : 0;
+}
+
+/* Somebody was stopped, and the auditor has not let everybody go on since. */
+static __always_inline bool anybody_waits(void)
+{
+    return holds_let_go() != all_holds;
+}
+
+/* Whether a record is lost though there is room: one of a process that is not stopped for want of
+ * it must not use up what is kept for the calls of those that are. Its part ends below the half at
+ * which they are stopped, and while somebody waits, well below the eighth at which he goes on. */
+SEPARATE int gives_way(u32 policy)
+{
+    if (policy != PV_BPF_DROP)
+        return 0;
+    u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+    if (waiting < ring_bytes / 16)
+        return 0;
+    return waiting >= ring_bytes / 8 * 3 || anybody_waits();
+}
+
+/* A zeroed record of that type with its head filled, or NULL: then the loss has been counted and
+ * the sequence number used up, which the consumer sees as a hole. */
+#define RESERVE(type, cpu, kind, proc, sysno)                                                      \
+    RESERVE_FOR(type, cpu, kind, (proc)->id, (proc)->policy, sysno)
+/* Of a process whose state is gone. */
+#define RESERVE_FOR(type, cpu, kind, proc_id, policy, sysno)                                       \
+    ({                                                                                             \
+        struct type *rec_ = NULL;                                                                  \
+        (cpu)->seq++;                                                                              \
+        if (is_critical(kind))                                                                     \
+            rec_ = bpf_ringbuf_reserve(&critical, sizeof(struct type), 0);                         \
+        if (!rec_ && !gives_way(policy))                                                           \
+            rec_ = bpf_ringbuf_reserve(&ring, sizeof(struct type), 0);                             \
+        if (rec_) {                                                                                \
+            (cpu)->emitted++;                                                                      \
+            __builtin_memset(rec_, 0, sizeof(struct type));                                        \
+            fill_head(&rec_->head, cpu, kind, sizeof(struct type), proc_id, sysno);                \
+        } else {                                                                                   \
+            (cpu)->lost++;                                                                         \
+        }                                                                                          \
+        rec_;                                                                                      \
+    })
+#define SUBMIT(rec, cpu, now) bpf_ringbuf_submit(rec, wake_flag(cpu, sizeof *(rec), now))
+
+/* Copies a record of variable length out of the scratch area. The caller has advanced cpu->seq. */
+static __always_inline bool output(struct pv_bpf_cpu *cpu, struct proc_state *proc, void *rec,
+                                   u32 bytes, bool is_critical_kind)
+{
+    u64 flag = wake_flag(cpu, bytes, false);
+
+    if ((!is_critical_kind || bpf_ringbuf_output(&critical, rec, bytes, flag) != 0) &&
+        (gives_way(proc->policy) || bpf_ringbuf_output(&ring, rec, bytes, flag) != 0)) {
+        cpu->lost++;
+        return false;
+    }
+    cpu->emitted++;
+    return true;
+}
+
+/* Something happened that could not even be followed: a hole in the sequence says so. */
+static __always_inline void count_loss(void)
+{
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (cpu) {
+        cpu->seq++;
+        cpu->lost++;
+    }
+}
