@@ -1,0 +1,52 @@
+/* Changing the log's key is asked for by a file that only root can leave in the key directory. The
+ * change is evidence itself: an event under a checkpoint that both keys sign. */
+#include "auditor.h"
+
+#include "pv/clock.h"
+#include "pv/log.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REQUEST "rotate"
+
+static int rotate(struct auditor *a, struct pv_err *err)
+{
+    uint8_t next[32];
+    struct pv_event e;
+    PV_TRY(auditor_commit(a, err)); /* all that is there already, by the old key alone */
+    PV_TRY(pv_log_rotate_begin(a->log, next, err));
+    pv_event_init(&e, PV_K_KEY_ROTATION, NULL);
+    pv_event_bytes(&e, pv_log_key(a->log)->public_key, sizeof next);
+    pv_event_bytes(&e, next, sizeof next);
+    PV_TRY(auditor_emit(a, &e, err));
+    PV_TRY(auditor_commit(a, err));
+    PV_TRY(pv_log_rotate_end(a->log, err));
+    if (unlinkat(a->key_dir, REQUEST, 0) < 0)
+        return pv_fail(err, errno, "remove the request for a new key");
+    pv_log(PV_LOG_WARN, "the log's key was changed");
+    return pv_log_publish(a->log, true, err);
+}
+
+int auditor_rotate_if_asked(struct auditor *a, struct pv_err *err)
+{
+    struct stat st;
+    uint64_t now = pv_now_mono_ns();
+    if (now - a->looked_ns < PV_NS_PER_S / 2 || !pv_log_has_room(a->log))
+        return 0;
+    a->looked_ns = now;
+    if (fstatat(a->key_dir, REQUEST, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    struct pv_err why = PV_ERR_INIT;
+    int rc = rotate(a, &why);
+    if (rc == -E2BIG) {
+        pv_log(PV_LOG_WARN, "%s", why.text);
+        return unlinkat(a->key_dir, REQUEST, 0) < 0
+                   ? pv_fail(err, errno, "remove the request for a new key")
+                   : 0;
+    }
+    if (rc < 0 && err)
+        *err = why;
+    return rc < 0 ? pv_wrap(err, rc, "change the log's key") : 0;
+}

@@ -1,0 +1,19 @@
+/* Comparing the log's static files with the entries that a verifier reads. */
+#pragma once
+#include "pv/log_reader.h"
+
+struct pv_tile_check;
+/* Files that hold only entries from `lagging` on may be missing: the journal still has those. */
+PV_MUST_CHECK int pv_tile_check_new(struct pv_tile_check **ret, int dir_fd, uint64_t lagging,
+                                    struct pv_err *err);
+/* Begins at entry first, a multiple of 256, instead of at 0. */
+PV_MUST_CHECK int pv_tile_check_start(struct pv_tile_check *c, uint64_t first, struct pv_err *err);
+/* Takes the next entry, of a detached one (then it is NULL) the stored hash alone. 1 = a file that
+ * ends with it is not what the entries give, and is named; 0 = fine. */
+PV_MUST_CHECK int pv_tile_check_add(struct pv_tile_check *c, const struct pv_log_entry *entry,
+                                    const uint8_t leaf[PV_HASH_BYTES], char *ret_what, size_t cap,
+                                    struct pv_err *err);
+/* The same of the partial files at the present size. */
+PV_MUST_CHECK int pv_tile_check_partial(struct pv_tile_check *c, char *ret_what, size_t cap,
+                                        struct pv_err *err);
+void pv_tile_check_free(struct pv_tile_check *c);
