@@ -1,0 +1,211 @@
+/* Finding nodes by what people have at hand: ids, names, kinds. */
+#include "graph_core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREFIX_MIN = 4, FIND_DEFAULT = 1000 };
+
+static bool parse_number(const char *text, char letter, uint64_t *ret)
+{
+    char *end = NULL;
+    if (text[0] != letter || text[1] < '0' || text[1] > '9')
+        return false;
+    errno = 0;
+    *ret = strtoull(text + 1, &end, 10);
+    return errno == 0 && *end == 0;
+}
+
+static bool is_base32(const char *text)
+{
+    size_t n = strspn(text, "0123456789abcdefghjkmnpqrstvwxyzABCDEFGHJKMNPQRSTVWXYZ");
+    return text[n] == 0 && n >= PREFIX_MIN && n <= PV_CALL_ID_CHARS;
+}
+
+/* 1 = *ret is the call, 0 = none begins so. */
+static int call_by_prefix(struct pv_graph *g, const char *text, char ret[PV_CALL_ID_CHARS + 1],
+                          struct pv_err *err)
+{
+    pv_autostmt sqlite3_stmt *st = NULL;
+    char low[PV_CALL_ID_CHARS + 2], high[PV_CALL_ID_CHARS + 2];
+    size_t n = strlen(text);
+    if (!is_base32(text))
+        return 0;
+    for (size_t i = 0; i <= n; i++)
+        low[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 32 : text[i]);
+    memcpy(high, low, n);
+    high[n] = '~';
+    high[n + 1] = 0;
+    PV_TRY(pv_db_prepare(g->db, &st, "SELECT call FROM inv WHERE call >= ? AND call < ? LIMIT 2",
+                         err));
+    pv_bind_text(st, 1, low);
+    pv_bind_text(st, 2, high);
+    int rc = pv_db_step(st, err);
+    if (rc <= 0)
+        return rc;
+    const char *found = (const char *)sqlite3_column_text(st, 0);
+    if (!found || strlen(found) != PV_CALL_ID_CHARS)
+        return pv_refuse(err, EILSEQ, "graph database: a call id is damaged");
+    memcpy(ret, found, PV_CALL_ID_CHARS + 1);
+    rc = pv_db_step(st, err);
+    PV_TRY(rc);
+    return rc == 1 ? pv_refuse(err, EINVAL, "'%s' begins several call ids: give more of it", text)
+                   : 1;
+}
+
+static int add_all(struct pv_graph *g, const char *sql, const char *text, uint64_t number,
+                   struct pv_graph_ids *ids, struct pv_err *err)
+{
+    pv_autostmt sqlite3_stmt *st = NULL;
+    int rc;
+    PV_TRY(pv_db_prepare(g->db, &st, sql, err));
+    if (text)
+        pv_bind_text(st, 1, text);
+    else
+        pv_bind_u64(st, 1, number);
+    while ((rc = pv_db_step(st, err)) == 1)
+        PV_TRY(pv_graph_ids_add(ids, pv_col_u64(st, 0), err));
+    return rc;
+}
+
+static int add_call(struct pv_graph *g, const char *call, enum pv_graph_side side,
+                    struct pv_graph_ids *ids, struct pv_err *err)
+{
+    static const char *const sql[] = {
+        [PV_SIDE_ANY] = ("SELECT n.id FROM inv i JOIN node n ON n.obj IN (i.unit, i.request,"
+                         " i.response) WHERE i.call = ?"),
+        [PV_SIDE_FROM] = "SELECT n.id FROM inv i JOIN node n ON n.obj = i.request WHERE i.call = ?",
+        [PV_SIDE_TO] = "SELECT n.id FROM inv i JOIN node n ON n.obj = i.response WHERE i.call = ?",
+    };
+    return add_all(g, sql[side], call, 0, ids, err);
+}
+
+static int add_named(struct pv_graph *g, const char *text, struct pv_graph_ids *ids,
+                     struct pv_err *err)
+{
+    return add_all(g,
+                   "SELECT n.id FROM str s JOIN obj o ON o.name = s.id"
+                   " JOIN node n ON n.obj = o.id WHERE s.text = ? AND o.type <> 3 AND o.type <> 4"
+                   " AND o.type <> 5 AND o.type <> 15"
+                   " ORDER BY n.id",
+                   text, 0, ids, err);
+}
+
+/* What an event brought about. What a connection brought back is not where its data went. */
+static int add_event(struct pv_graph *g, uint64_t seq, enum pv_graph_side side,
+                     struct pv_graph_ids *ids, struct pv_err *err)
+{
+    return add_all(g,
+                   side == PV_SIDE_TO
+                       ? "SELECT n.id FROM node n JOIN obj o ON o.id = n.obj WHERE n.seq = ?1"
+                         " AND o.type <> 12 UNION SELECT d.src FROM edge d JOIN node n"
+                         " ON n.id = d.src JOIN obj o ON o.id = n.obj WHERE d.seq = ?1"
+                         " AND o.type NOT IN (9, 12)"
+                       : "SELECT id FROM node WHERE seq = ?1 UNION SELECT src FROM edge"
+                         " WHERE seq = ?1",
+                   NULL, seq, ids, err);
+}
+_Static_assert(PV_N_SOCKET_IN == 9 && PV_N_RECEIVED == 12 && PV_N_UNIT == 5 && PV_N_LOG == 15, "as in SQL");
+
+int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side side,
+                     struct pv_graph_ids *ids, struct pv_err *err)
+{
+    pv_auto_graph_ids struct pv_graph_ids found = {0};
+    char call[PV_CALL_ID_CHARS + 1];
+    uint64_t number = 0;
+    int rc = 0;
+    if (parse_number(text, 'n', &number))
+        PV_TRY(add_all(g, "SELECT id FROM node WHERE id = ?", NULL, number, &found, err));
+    else if (parse_number(text, 'e', &number))
+        PV_TRY(add_event(g, number, side, &found, err));
+    if (found.n == 0) {
+        rc = call_by_prefix(g, text, call, err);
+        PV_TRY(rc);
+        if (rc == 1)
+            PV_TRY(add_call(g, call, side, &found, err));
+    }
+    if (found.n == 0)
+        PV_TRY(add_named(g, text, &found, err));
+    if (found.n == 0)
+        return pv_refuse(err, ENOENT,
+                         "nothing in the graph is called '%s': look for it with "
+                         "'provost audit find'",
+                         text);
+    for (size_t i = 0; i < found.n; i++)
+        PV_TRY(pv_graph_ids_add(ids, found.v[i], err));
+    return 0;
+}
+
+int pv_graph_resolve_call(struct pv_graph *g, const char *text, char ret[PV_CALL_ID_CHARS + 1],
+                          struct pv_err *err)
+{
+    static const char *const sql[] = {
+        "SELECT i.call FROM node n JOIN obj o ON o.id = n.obj LEFT JOIN grp g ON g.id = o.grp"
+        " JOIN inv i ON i.id = CASE WHEN o.inv > 0 THEN o.inv ELSE g.inv END WHERE n.id = ?",
+        "SELECT i.call FROM event e LEFT JOIN grp g ON g.id = e.grp"
+        " JOIN inv i ON i.id = CASE WHEN e.inv > 0 THEN e.inv ELSE g.inv END WHERE e.seq = ?",
+    };
+    pv_autostmt sqlite3_stmt *st = NULL;
+    uint64_t number = 0;
+    bool node = parse_number(text, 'n', &number), event = parse_number(text, 'e', &number);
+    int rc = 0;
+    if (node || event) {
+        PV_TRY(pv_db_prepare(g->db, &st, sql[event], err));
+        pv_bind_u64(st, 1, number);
+        rc = pv_db_step(st, err);
+        PV_TRY(rc);
+        const char *call = rc ? (const char *)sqlite3_column_text(st, 0) : NULL;
+        if (call && strlen(call) == PV_CALL_ID_CHARS) {
+            memcpy(ret, call, PV_CALL_ID_CHARS + 1);
+            return 0;
+        }
+    }
+    rc = call_by_prefix(g, text, ret, err);
+    PV_TRY(rc);
+    return rc == 1 ? 0 : pv_refuse(err, ENOENT, "no call '%s' in the graph", text);
+}
+
+static int bind_find(sqlite3_stmt *st, const struct pv_graph_find *q, struct pv_err *err)
+{
+    int type = 0;
+    for (unsigned t = 1; q->type && t < PV_N_MAX; t++)
+        if (strcmp(pv_node_type_name(t), q->type) == 0)
+            type = (int)t;
+    if (q->type && type == 0)
+        return pv_refuse(err, EINVAL,
+                         "no kind of node is called '%s' (request, response, file, "
+                         "process, endpoint, sent, denied, …)",
+                         q->type);
+    pv_bind_text(st, 1, q->text ? q->text : "");
+    (void)sqlite3_bind_int(st, 2, type);
+    pv_bind_u64(st, 3, q->since_ns);
+    (void)sqlite3_bind_int(st, 4, q->all);
+    pv_bind_u64(st, 5, q->limit ? q->limit : FIND_DEFAULT);
+    return 0;
+}
+
+int pv_graph_find(struct pv_graph *g, const struct pv_graph_find *q, struct pv_graph_result *ret,
+                  struct pv_err *err)
+{
+    pv_autostmt sqlite3_stmt *st = NULL;
+    pv_auto_reach struct pv_reach *set = NULL;
+    int rc;
+    PV_TRY(pv_reach_new(&set, err));
+    PV_TRY(pv_db_prepare(
+        g->db, &st,
+        "SELECT max(n.id) FROM node n JOIN obj o ON o.id = n.obj JOIN str s ON s.id = o.name"
+        " LEFT JOIN str sn ON sn.id = n.name LEFT JOIN grp gr ON gr.id = o.grp"
+        " LEFT JOIN inv i ON i.id = CASE WHEN o.inv > 0 THEN o.inv ELSE gr.inv END"
+        " LEFT JOIN str sf ON sf.id = i.function LEFT JOIN event e ON e.seq = n.seq"
+        " WHERE (?1 = '' OR instr(s.text, ?1) OR instr(sn.text, ?1) OR instr(i.call, lower(?1)) = 1"
+        "  OR (o.type = 5 AND instr(sf.text, ?1)) OR 'n' || n.id = ?1 OR 'e' || n.seq = ?1)"
+        " AND (?2 = 0 OR o.type = ?2) AND e.time_ns >= ?3 AND (?4 OR NOT o.flags & 1)"
+        " AND (?2 <> 0 OR ?4 OR o.type NOT IN (8, 9, 10))"
+        " GROUP BY o.id ORDER BY max(n.id) DESC LIMIT ?5",
+        err));
+    PV_TRY(bind_find(st, q, err));
+    while ((rc = pv_db_step(st, err)) == 1)
+        PV_TRY(pv_reach_add(set, pv_col_u64(st, 0), 0, err));
+    PV_TRY(rc);
+    return pv_graph_collect(g, set, ret, err);
+}
