@@ -1,0 +1,207 @@
+/* provost-host: started by the supervisor, one for each function version. */
+#include "host.h"
+
+#include "pv/log.h"
+#include "pv/own.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { SLOTS_MAX = 1024 };
+
+/* What the start message carries beyond struct pv_role_start. */
+struct start {
+    struct pv_role_start role;
+    uint32_t uid, gid, n_slots;
+    enum pv_cgroup_mode cgroup_mode;
+    struct pv_slot_paths *slots; /* owned */
+    int data, log, package, secrets;
+};
+
+static int read_slots(struct pv_reader *r, struct start *s, bool *ret_audit, struct pv_err *err)
+{
+    uint8_t mode, audit;
+
+    s->uid = pv_read_u32(r);
+    s->gid = pv_read_u32(r);
+    s->n_slots = pv_read_u32(r);
+    mode = pv_read_u8(r);
+    audit = pv_read_u8(r);
+    if (r->failed || audit > 1 || s->n_slots == 0 || s->n_slots > SLOTS_MAX || mode > PV_CGROUP_V2)
+        return pv_refuse(err, EBADMSG, "the start message's slots are malformed");
+    *ret_audit = audit != 0;
+    s->cgroup_mode = (enum pv_cgroup_mode)mode;
+    s->slots = calloc(s->n_slots, sizeof *s->slots);
+    if (!s->slots)
+        return pv_fail(err, ENOMEM, "start with %u slots", s->n_slots);
+    for (uint32_t i = 0; i < s->n_slots; i++) {
+        pv_read_str(r, s->slots[i].memory, sizeof s->slots[i].memory);
+        pv_read_str(r, s->slots[i].pids, sizeof s->slots[i].pids);
+        pv_read_str(r, s->slots[i].cpu, sizeof s->slots[i].cpu);
+    }
+    return pv_reader_end(r, "the start message", err);
+}
+
+/* Fills in the host's producer, specification and descriptors, and what create needs. */
+static int receive_start(struct pv_host *h, struct start *s, struct pv_err *err)
+{
+    pv_automsg struct pv_msg m = {0};
+    struct pv_reader r;
+    const uint8_t *spec;
+    size_t len;
+    int ring, rc;
+
+    PV_TRY(pv_role_wait_start(&m, &r, &s->role, err));
+    spec = pv_read_bytes(&r, PV_SPEC_MAX, &len);
+    if (!spec)
+        return pv_refuse(err, EBADMSG, "the start message holds no specification");
+    PV_TRY(pv_spec_decode(spec, len, &h->spec, err));
+    PV_TRY(read_slots(&r, s, &h->audit, err));
+    ring = pv_msg_take_fd(&m, 0);
+    s->data = pv_msg_take_fd(&m, 1);
+    s->log = pv_msg_take_fd(&m, 2);
+    s->package = pv_msg_take_fd(&m, 3);
+    s->secrets = pv_msg_take_fd(&m, 4);
+    if (ring < 0 || s->data < 0 || s->log < 0 || s->package < 0)
+        return pv_refuse(err, EBADMSG, "the start message lacks descriptors");
+    rc = pv_producer_open(&h->producer, ring, PV_ROLE_BELL_FD, &s->role.domain, s->role.k0,
+                          s->role.name, s->role.measurement, err);
+    explicit_bzero(s->role.k0, sizeof s->role.k0);
+    explicit_bzero(m.body.data, m.body.len);
+    return rc;
+}
+
+static int on_secret(void *ctx, const char *name, const void *content, size_t len,
+                     struct pv_err *err)
+{
+    struct pv_host *h = ctx;
+    uint8_t hash[PV_HASH_BYTES];
+    struct pv_event e;
+
+    if (!h->audit)
+        return 0;
+    pv_sha256(content, len, hash);
+    pv_event_init(&e, PV_K_SECRET_MOUNTED, NULL);
+    pv_event_text(&e, name);
+    pv_event_bytes(&e, hash, sizeof hash);
+    return pv_producer_emit(h->producer, &e, err);
+}
+
+static int make_seats(struct pv_host *h, unsigned n, struct pv_err *err)
+{
+    h->seats = calloc(n, sizeof *h->seats);
+    if (!h->seats)
+        return pv_fail(err, ENOMEM, "start with %u slots", n);
+    h->n_seats = n;
+    h->wanted = h->spec.prepared < n ? h->spec.prepared : n;
+    for (unsigned i = 0; i < n; i++) {
+        h->seats[i].slot = i;
+        h->seats[i].listener = -1;
+        pv_buf_init(&h->seats[i].output, h->spec.output_bytes);
+    }
+    return 0;
+}
+
+/* Takes hold of the machine before the sandbox hides it. */
+static void open_microvm(struct pv_host *h)
+{
+    struct pv_err why = PV_ERR_INIT;
+    bool wanted = h->spec.class == PV_CLASS_MICROVM ||
+                  (h->spec.class == PV_CLASS_AUTO && h->spec.prepare == PV_PREPARE_AUTO);
+
+    if (!wanted)
+        return;
+    if (h->spec.cpu_millis && h->spec.class == PV_CLASS_AUTO)
+        (void)snprintf(h->unfit, sizeof h->unfit, "it has no CPU share of its own");
+    else if (pv_microvm_open(&why) < 0)
+        (void)snprintf(h->unfit, sizeof h->unfit, "%.255s", why.text);
+    else
+        h->microvm_open = true;
+}
+
+static int create_microvm(struct pv_host *h, unsigned n_slots, struct pv_err *err)
+{
+    return h->microvm_open ? pv_microvm_create(&h->microvm, &h->spec, n_slots, err) : 0;
+}
+
+static int say_ready(struct pv_err *err)
+{
+    pv_automsg struct pv_msg m;
+
+    pv_msg_init(&m, PV_ROLE_READY);
+    pv_buf_str(&m.body, "host");
+    return pv_msg_send(PV_ROLE_CONTROL_FD, &m, err);
+}
+
+static int start(struct pv_host *h, struct pv_err *err)
+{
+    struct start s = {.data = -1, .log = -1, .package = -1, .secrets = -1};
+    struct pv_domain_config c;
+    int rc = receive_start(h, &s, err);
+
+    if (rc == 0) {
+        h->data = s.data;
+        h->control = PV_ROLE_CONTROL_FD;
+        pv_log_file_init(&h->log, s.log);
+        rc = make_seats(h, s.n_slots, err);
+    }
+    if (rc == 0) {
+        open_microvm(h);
+        c = (struct pv_domain_config){&h->spec, s.uid,     s.gid,     s.n_slots, s.cgroup_mode,
+                                      s.slots,  s.package, s.secrets, on_secret, h};
+        rc = pv_process_class.create(&h->domain, &c, err);
+        if (rc == 0)
+            rc = create_microvm(h, s.n_slots, err);
+    }
+    free(s.slots);
+    pv_close_fd_(&s.package);
+    pv_close_fd_(&s.secrets);
+    return rc;
+}
+
+static void finish(struct pv_host *h, const char *reason)
+{
+    if (h->microvm)
+        h->microvm->class->free(h->microvm);
+    if (h->domain)
+        h->domain->class->free(h->domain);
+    for (unsigned i = 0; i < h->n_seats; i++) {
+        pv_buf_done(&h->seats[i].output);
+        pv_close_fd_(&h->seats[i].listener);
+    }
+    free(h->seats);
+    pv_spec_done(&h->spec);
+    pv_producer_close(h->producer, reason);
+}
+
+int main(void)
+{
+    struct pv_host h = {.epoll = -1, .data = -1, .idle_ns = UINT64_MAX};
+    struct pv_err err = PV_ERR_INIT;
+    int rc;
+
+    pv_log_init("host", PV_LOG_INFO);
+    /* one arena, small: there may be a thousand hosts */
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 10);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)fcntl(PV_ROLE_CONTROL_FD, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(PV_ROLE_BELL_FD, F_SETFD, FD_CLOEXEC);
+    h.queue_end = &h.queue;
+    h.out_end = &h.out;
+    rc = start(&h, &err);
+    if (rc == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        rc = pv_fail(&err, errno, "tie the host to its supervisor");
+    if (rc == 0)
+        rc = say_ready(&err);
+    if (rc == 0)
+        rc = pv_loop_run(&h, &err);
+    if (rc < 0)
+        pv_log(PV_LOG_ERROR, "%s", err.text);
+    finish(&h, rc < 0 ? "fault" : "stopped");
+    return rc < 0 ? 1 : 0;
+}

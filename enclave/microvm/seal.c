@@ -1,0 +1,203 @@
+/* What a host may do once its function has a snapshot: everything that made processes is over. */
+#include "pv/domain.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <linux/sockios.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#define PAGEMAP_SCAN_COMMAND 0xc0606610u /* PAGEMAP_SCAN of Linux 6.7 */
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static const char *const allowed[] = {
+    "accept4",
+    "brk",
+    "clock_gettime",
+    "clock_nanosleep",
+    "close",
+    "dup",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "eventfd2",
+    "exit",
+    "exit_group",
+    "faccessat",
+    "faccessat2",
+    "fallocate",
+    "fcntl",
+    "fstat",
+    "fstatfs",
+    "ftruncate",
+    "futex",
+    "getdents64",
+    "getpid",
+    "getppid",
+    "getrandom",
+    "getsockopt",
+    "gettid",
+    "lseek",
+    "madvise",
+    "membarrier",
+    "memfd_create",
+    "mlock",
+    "mlock2",
+    "mremap",
+    "munlock",
+    "munmap",
+    "nanosleep",
+    "newfstatat",
+    "open",
+    "openat",
+    "openat2",
+    "poll",
+    "ppoll",
+    "pread64",
+    "preadv",
+    "pwrite64",
+    "pwritev",
+    "read",
+    "readlink",
+    "readlinkat",
+    "readv",
+    "recvfrom",
+    "recvmsg",
+    "restart_syscall",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_getaffinity",
+    "sched_yield",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "set_robust_list",
+    "shutdown",
+    "sigaltstack",
+    "socketpair",
+    "stat",
+    "statfs",
+    "statx",
+    "tgkill",
+    "timer_create",
+    "timer_delete",
+    "timer_settime",
+    "write",
+    "writev",
+};
+
+/* What only somebody who has broken into the monitor would call. */
+static const char *const fatal[] = {
+    "bpf",
+    "clone",
+    "clone3",
+    "execve",
+    "execveat",
+    "fork",
+    "io_uring_setup",
+    "kcmp",
+    "mount",
+    "open_by_handle_at",
+    "pidfd_getfd",
+    "process_vm_readv",
+    "process_vm_writev",
+    "ptrace",
+    "setns",
+    "unshare",
+    "userfaultfd",
+    "vfork",
+};
+
+static const uint32_t commands[] = {
+    KVM_CREATE_VM,
+    KVM_CREATE_VCPU,
+    KVM_SET_USER_MEMORY_REGION,
+    KVM_RUN,
+    KVM_GET_XSAVE,
+    KVM_SET_XSAVE,
+    KVM_GET_SREGS,
+    KVM_SET_SREGS,
+    KVM_SET_CPUID2,
+    KVM_GET_VCPU_EVENTS,
+    KVM_SET_VCPU_EVENTS,
+    KVM_SET_MSRS,
+    KVM_SET_XCRS,
+    KVM_CHECK_EXTENSION,
+    KVM_GET_API_VERSION,
+    KVM_GET_VCPU_MMAP_SIZE,
+    PAGEMAP_SCAN_COMMAND,
+    FIONREAD,
+    FIONBIO,
+};
+
+static inline void release_filter(scmp_filter_ctx *ctx)
+{
+    if (*ctx)
+        seccomp_release(*ctx);
+}
+
+static int add(scmp_filter_ctx ctx, uint32_t action, const char *const *names, size_t n)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        int nr = seccomp_syscall_resolve_name(names[i]);
+
+        if (nr >= 0)
+            rc = seccomp_rule_add(ctx, action, nr, 0);
+    }
+    return rc;
+}
+
+static int add_commands(scmp_filter_ctx ctx)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < COUNT(commands); i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, commands[i]));
+    return rc;
+}
+
+/* Memory of the monitor is never code. */
+static int add_memory(scmp_filter_ctx ctx)
+{
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+    return rc ? rc
+              : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+}
+
+int pv_microvm_seal(struct pv_err *err)
+{
+    __attribute__((cleanup(release_filter))) scmp_filter_ctx ctx =
+        seccomp_init(SCMP_ACT_ERRNO(EPERM));
+#ifdef PV_SANITIZED
+    uint32_t last = SCMP_ACT_ERRNO(ENOSYS); /* a sanitizer looks for leaks in ways of its own */
+#else
+    uint32_t last = SCMP_ACT_KILL_PROCESS;
+#endif
+    int rc;
+
+    if (!ctx)
+        return pv_fail(err, ENOMEM, "make a system call filter");
+    (void)seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (rc == 0)
+        rc = add(ctx, SCMP_ACT_ALLOW, allowed, COUNT(allowed));
+    if (rc == 0)
+        rc = add(ctx, last, fatal, COUNT(fatal));
+    if (rc == 0)
+        rc = add_commands(ctx);
+    if (rc == 0)
+        rc = add_memory(ctx);
+    if (rc == 0)
+        rc = seccomp_load(ctx);
+    return rc < 0 ? pv_fail(err, rc, "seal the monitor") : 0;
+}

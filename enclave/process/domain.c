@@ -1,0 +1,166 @@
+#include "identity.h"
+#include "landlock.h"
+#include "process.h"
+#include "rootfs.h"
+#include "seccomp.h"
+#include "zygote.h"
+
+#include "pv/own.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+static void process_free(struct pv_domain *domain)
+{
+    struct pv_process_domain *d = (struct pv_process_domain *)domain;
+
+    if (!d)
+        return;
+    atomic_store(&d->stopping, true);
+    pv_worker_stop(d->breeder); /* has the maker work for it */
+    pv_worker_stop(d->maker);
+    pv_worker_stop(d->closer);
+    pv_close_fd_(&d->bell);
+    for (unsigned i = 0; d->slots && i < d->n_slots; i++) {
+        pv_zygote_free(d->slots[i].zygote);
+        pv_slot_network_close(&d->slots[i].network);
+        pv_slot_cgroup_close(&d->slots[i].cgroup);
+    }
+    pv_patience_done(&d->patience);
+    free(d->slots);
+    pv_environment_done(&d->at_gate);
+    pv_environment_done(&d->reserved);
+    pv_environment_done(&d->probe);
+    free(d);
+}
+
+static inline void free_domain(struct pv_process_domain **d)
+{
+    if (*d)
+        process_free(&(*d)->base);
+}
+
+static int allocate(struct pv_process_domain **ret, const struct pv_domain_config *c,
+                    struct pv_err *err)
+{
+    __attribute__((cleanup(free_domain))) struct pv_process_domain *d = calloc(1, sizeof *d);
+
+    if (!d)
+        return pv_fail(err, ENOMEM, "create a domain");
+    d->bell = -1;
+    d->slots = calloc(c->n_slots, sizeof *d->slots);
+    if (!d->slots)
+        return pv_fail(err, ENOMEM, "create %u slots", c->n_slots);
+    d->base.class = &pv_process_class;
+    d->spec = c->spec;
+    d->n_slots = c->n_slots;
+    for (unsigned i = 0; i < c->n_slots; i++) {
+        d->slots[i].mounts_fd = -1;
+        d->slots[i].drop.run = pv_process_drop_mounts;
+        d->slots[i].network = (struct pv_slot_network){-1, {-1, -1}};
+        d->slots[i].cgroup = PV_SLOT_CGROUP_NONE;
+    }
+    for (unsigned i = 0; i < c->spec->argv.n; i++)
+        d->argv[i] = c->spec->argv.v[i];
+    (void)snprintf(d->tmp_options, sizeof d->tmp_options, "mode=1777,size=%llu,nr_inodes=16384",
+                   (unsigned long long)c->spec->tmp_bytes);
+    PV_TRY(pv_environment_make(&d->at_gate, c->spec, false, false, err));
+    PV_TRY(pv_environment_make(&d->reserved, c->spec, true, false, err));
+    *ret = PV_TAKE_PTR(d);
+    return 0;
+}
+
+/* Every instance costs the owner six descriptors. */
+static int raise_descriptor_limit(struct pv_err *err)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return pv_fail(err, errno, "read the descriptor limit");
+    l.rlim_cur = l.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+        return pv_fail(err, errno, "raise the descriptor limit");
+    return 0;
+}
+
+static int process_create(struct pv_domain **ret, const struct pv_domain_config *c,
+                          struct pv_err *err)
+{
+    __attribute__((cleanup(free_domain))) struct pv_process_domain *d = NULL;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    PV_TRY(allocate(&d, c, err));
+    PV_TRY(raise_descriptor_limit(err));
+    for (unsigned i = 0; i < c->n_slots; i++)
+        PV_TRY(pv_slot_cgroup_open(&d->slots[i].cgroup, c, i, err));
+    PV_TRY(pv_rootfs_enter(c, err));
+    PV_TRY(pv_identity_enter(c->uid, c->gid, err));
+    for (unsigned i = 0; i < c->n_slots; i++)
+        PV_TRY(pv_slot_network_open(&d->slots[i].network, err));
+    if (unshare(CLONE_NEWNET) < 0)
+        return pv_fail(err, errno, "leave the slots' networks");
+    d->landlock_abi = pv_landlock_abi();
+    d->ends_early = pv_sandbox_ends_early();
+    PV_TRY(pv_sandbox_take_limits(err));
+    PV_TRY(pv_identity_settle(err));
+    PV_TRY(pv_filter_load_base(err));
+    d->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (d->bell < 0)
+        return pv_fail(err, errno, "make an eventfd");
+    PV_TRY(pv_worker_start(&d->maker, d->bell, err));
+    PV_TRY(pv_worker_start(&d->breeder, d->bell, err));
+    PV_TRY(pv_worker_start(&d->closer, d->bell, err));
+    *ret = &PV_TAKE_PTR(d)->base;
+    return 0;
+}
+
+static int process_listener(struct pv_domain *domain, unsigned slot, enum pv_broker broker)
+{
+    const struct pv_process_domain *d = (const struct pv_process_domain *)domain;
+
+    return d->slots[slot].network.listeners[broker == PV_BROKER_GATEWAY ? 0 : 1];
+}
+
+static int process_accept(struct pv_domain *domain, unsigned slot, enum pv_broker broker,
+                          uint16_t *ret_port)
+{
+    struct sockaddr_in from = {0};
+    socklen_t len = sizeof from;
+    int fd = accept4(process_listener(domain, slot, broker), (struct sockaddr *)&from, &len,
+                     SOCK_CLOEXEC);
+
+    *ret_port = ntohs(from.sin_port);
+    return fd;
+}
+
+static int process_bell(struct pv_domain *domain)
+{
+    return ((const struct pv_process_domain *)domain)->bell;
+}
+
+const struct pv_domain_class pv_process_class = {
+    .name = "process",
+    .create = process_create,
+    .bell = process_bell,
+    .vacant = pv_process_vacant,
+    .prepare = pv_process_prepare,
+    .made = pv_process_made,
+    .ready = pv_process_ready,
+    .asleep = pv_process_asleep,
+    .examine = pv_process_examine,
+    .begin = pv_process_begin,
+    .ending = pv_process_ending,
+    .let_end = pv_process_let_end,
+    .kill = pv_process_kill,
+    .reap = pv_process_reap,
+    .destroy = pv_process_destroy,
+    .listener = process_listener,
+    .accept = process_accept,
+    .free = process_free,
+};

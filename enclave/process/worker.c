@@ -1,0 +1,123 @@
+#include "worker.h"
+
+#include "pv/own.h"
+
+#include <pthread.h>
+#include <stdint.h>
+
+/* Static thread-local storage is taken from it, too. Pages never touched cost nothing. */
+enum { STACK_BYTES = 2 << 20 };
+
+struct pv_worker {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t posted, done;
+    struct pv_job *queue, **end;
+    bool stopping;
+    int bell;
+};
+
+static struct pv_job *next_job(struct pv_worker *w)
+{
+    struct pv_job *job;
+
+    while (!w->queue && !w->stopping)
+        (void)pthread_cond_wait(&w->posted, &w->lock);
+    job = w->queue;
+    if (!job)
+        return NULL;
+    w->queue = job->next;
+    if (!w->queue)
+        w->end = &w->queue;
+    return job;
+}
+
+static void *run(void *ctx)
+{
+    static const uint64_t one = 1;
+    struct pv_worker *w = ctx;
+    struct pv_job *job;
+
+    (void)pthread_mutex_lock(&w->lock);
+    while ((job = next_job(w))) {
+        (void)pthread_mutex_unlock(&w->lock);
+        job->run(job);
+        (void)pthread_mutex_lock(&w->lock);
+        job->done = true;
+        (void)pthread_cond_broadcast(&w->done);
+        (void)!write(w->bell, &one, sizeof one);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+int pv_worker_start(struct pv_worker **ret, int bell, struct pv_err *err)
+{
+    pv_autofree struct pv_worker *w = calloc(1, sizeof *w);
+    pthread_attr_t attr;
+    int rc;
+
+    if (!w)
+        return pv_fail(err, ENOMEM, "start a worker");
+    w->end = &w->queue;
+    w->bell = bell;
+    (void)pthread_mutex_init(&w->lock, NULL);
+    (void)pthread_cond_init(&w->posted, NULL);
+    (void)pthread_cond_init(&w->done, NULL);
+    (void)pthread_attr_init(&attr);
+    (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
+    rc = pthread_create(&w->thread, &attr, run, w);
+    (void)pthread_attr_destroy(&attr);
+    if (rc)
+        return pv_fail(err, rc, "start a worker");
+    *ret = PV_TAKE_PTR(w);
+    return 0;
+}
+
+void pv_worker_post(struct pv_worker *w, struct pv_job *job)
+{
+    job->next = NULL;
+    job->under_way = true;
+    job->done = false;
+    (void)pthread_mutex_lock(&w->lock);
+    *w->end = job;
+    w->end = &job->next;
+    (void)pthread_cond_signal(&w->posted);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+bool pv_worker_take(struct pv_worker *w, struct pv_job *job)
+{
+    if (!job->under_way)
+        return true;
+    (void)pthread_mutex_lock(&w->lock);
+    job->under_way = !job->done;
+    (void)pthread_mutex_unlock(&w->lock);
+    return !job->under_way;
+}
+
+void pv_worker_wait(struct pv_worker *w, struct pv_job *job)
+{
+    if (!job->under_way)
+        return;
+    (void)pthread_mutex_lock(&w->lock);
+    while (!job->done)
+        (void)pthread_cond_wait(&w->done, &w->lock);
+    (void)pthread_mutex_unlock(&w->lock);
+    job->under_way = false;
+}
+
+void pv_worker_stop(struct pv_worker *w)
+{
+    if (!w)
+        return;
+    (void)pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    (void)pthread_cond_signal(&w->posted);
+    (void)pthread_mutex_unlock(&w->lock);
+    (void)pthread_join(w->thread, NULL);
+    (void)pthread_cond_destroy(&w->posted);
+    (void)pthread_cond_destroy(&w->done);
+    (void)pthread_mutex_destroy(&w->lock);
+    free(w);
+}

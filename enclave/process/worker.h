@@ -1,0 +1,31 @@
+/* A thread that runs jobs in order, for what would keep the owner's loop waiting: the kernel
+ * suspends whoever starts an instance until it has executed, and whoever drops a mount namespace
+ * for an RCU grace period. */
+#pragma once
+#include "pv/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The structure that a pointer's target is a member of. */
+#define PV_CONTAINER(member_pointer, type, member)                                                 \
+    ((type *)(void *)((char *)(member_pointer)-offsetof(type, member)))
+
+struct pv_job {
+    struct pv_job *next;             /* the worker's while it is under way */
+    void (*run)(struct pv_job *job); /* on the worker's thread */
+    bool under_way;                  /* from post until take; the owner's */
+    bool done;                       /* the worker's, under its lock */
+};
+
+struct pv_worker;
+/* Starts the thread. bell: an eventfd, borrowed, written whenever a job is done. */
+PV_MUST_CHECK int pv_worker_start(struct pv_worker **ret, int bell, struct pv_err *err);
+/* The job stays the caller's and must stay in place until pv_worker_take says true. */
+void pv_worker_post(struct pv_worker *w, struct pv_job *job);
+/* Whether the job is done; once true, it is the caller's again. */
+bool pv_worker_take(struct pv_worker *w, struct pv_job *job);
+/* Waits until it is. */
+void pv_worker_wait(struct pv_worker *w, struct pv_job *job);
+/* Runs what is queued, ends the thread. NULL is allowed. */
+void pv_worker_stop(struct pv_worker *w);
