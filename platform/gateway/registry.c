@@ -1,0 +1,132 @@
+#include "registry.h"
+
+#include "version.h"
+
+#include "pv/io.h"
+#include "pv/log.h"
+#include "pv/own.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FORMAT = 1, FILE_MAX = 512 << 10 };
+
+static int save_json(struct gateway *gw, const char *name, json_t *o, struct pv_err *err)
+{
+    char file[PV_NAME_MAX + 8];
+    pv_autofree char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+    json_decref(o);
+    if (!text)
+        return pv_fail(err, ENOMEM, "write the registry entry of '%s'", name);
+    snprintf(file, sizeof file, "%s.json", name);
+    return pv_replace_file_at(gw->registry_fd, file, text, strlen(text), 0600, err);
+}
+
+int gw_registry_save(struct gw_version *v, struct pv_err *err)
+{
+    pv_autofree char *spec = malloc(2 * v->encoded.len + 1);
+    if (!spec)
+        return pv_fail(err, ENOMEM, "write the registry entry of '%s'", v->spec.name);
+    pv_hex(v->encoded.data, v->encoded.len, spec);
+    json_t *annotations = v->annotations ? json_incref(v->annotations) : json_object();
+    return save_json(v->gw, v->spec.name,
+                     json_pack("{s:i, s:s, s:I, s:I, s:s, s:I, s:o, s:s}", "format", FORMAT, "name",
+                               v->spec.name, "version", (json_int_t)v->spec.version, "last_version",
+                               (json_int_t)v->function->last_version, "image", v->image,
+                               "created_ns", (json_int_t)v->created_ns, "annotations", annotations,
+                               "spec", spec),
+                     err);
+}
+
+int gw_registry_remove(struct gateway *gw, struct gw_function *f, struct pv_err *err)
+{
+    return save_json(gw, f->name,
+                     json_pack("{s:i, s:s, s:I}", "format", FORMAT, "name", f->name, "version",
+                               (json_int_t)f->last_version),
+                     err);
+}
+
+int gw_registry_reserve(struct gateway *gw, struct gw_function *f, struct pv_err *err)
+{
+    return f->current ? gw_registry_save(f->current, err) : gw_registry_remove(gw, f, err);
+}
+
+static int decode_spec(const char *hex, struct pv_spec *ret, struct pv_err *err)
+{
+    size_t len = strlen(hex) / 2;
+    pv_autofree uint8_t *bytes = malloc(len + 1);
+    if (!bytes)
+        return pv_fail(err, ENOMEM, "decode a specification");
+    if (strlen(hex) % 2 || !pv_unhex(hex, bytes, len))
+        return pv_refuse(err, EBADMSG, "its specification is no hexadecimal text");
+    return pv_spec_decode(bytes, len, ret, err);
+}
+
+static int restore(struct gateway *gw, const json_t *o, struct pv_err *err)
+{
+    const char *name = json_string_value(json_object_get(o, "name"));
+    const char *hex = json_string_value(json_object_get(o, "spec"));
+    const char *image = json_string_value(json_object_get(o, "image"));
+    json_int_t version = json_integer_value(json_object_get(o, "version"));
+    if (json_integer_value(json_object_get(o, "format")) != FORMAT || !name || !pv_name_ok(name) ||
+        version < 1)
+        return pv_refuse(err, EBADMSG, "it is no registry entry of format %d", FORMAT);
+    struct gw_function *f = gw_function_get(gw, name);
+    if (!f)
+        return pv_fail(err, ENOMEM, "restore '%s'", name);
+    json_int_t last = json_integer_value(json_object_get(o, "last_version"));
+    f->last_version = (uint64_t)(last > version ? last : version);
+    if (!hex)
+        return 0; /* removed; only its counter is kept */
+    struct pv_spec spec;
+    PV_TRY(decode_spec(hex, &spec, err));
+    struct gw_version *v = NULL;
+    int rc = 0;
+    if (strcmp(spec.name, name) != 0 || spec.version != (uint64_t)version)
+        rc = pv_refuse(err, EBADMSG, "its specification is another function's");
+    if (rc == 0)
+        rc = gw_version_new(&v, gw, f, &spec, err);
+    pv_spec_done(&spec);
+    PV_TRY(rc);
+    snprintf(v->image, sizeof v->image, "%s", image ? image : "");
+    v->created_ns = (uint64_t)json_integer_value(json_object_get(o, "created_ns"));
+    v->annotations = json_deep_copy(json_object_get(o, "annotations"));
+    f->current = v;
+    return gw_version_start(v, err);
+}
+
+static int load_file(struct gateway *gw, const char *file, struct pv_err *err)
+{
+    pv_autobuf struct pv_buf b;
+    json_error_t e;
+    pv_buf_init(&b, FILE_MAX);
+    PV_TRY(pv_read_file_at(gw->registry_fd, file, &b, err));
+    json_t *o = json_loadb((const char *)b.data, b.len, JSON_REJECT_DUPLICATES, &e);
+    int rc = o ? restore(gw, o, err) : pv_refuse(err, EBADMSG, "it is no JSON: %s", e.text);
+    json_decref(o);
+    return rc;
+}
+
+int gw_registry_load(struct gateway *gw, struct pv_err *err)
+{
+    int fd = dup(gw->registry_fd);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        int rc = pv_fail(err, errno, "read the registry directory");
+        if (fd >= 0)
+            (void)close(fd);
+        return rc;
+    }
+    const struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        struct pv_err why = PV_ERR_INIT;
+        size_t len = strlen(entry->d_name);
+        if (entry->d_name[0] == '.' || len < 6 || strcmp(entry->d_name + len - 5, ".json") != 0)
+            continue;
+        if (load_file(gw, entry->d_name, &why) < 0)
+            pv_log(PV_LOG_ERROR, "registry entry %s: %s", entry->d_name, why.text);
+    }
+    (void)closedir(dir);
+    return 0;
+}

@@ -1,0 +1,181 @@
+#include "secrets.h"
+
+#include "base64.h"
+#include "function.h"
+#include "supervisor.h"
+
+#include "pv/own.h"
+#include "pv/role.h"
+
+#include <string.h>
+
+/* A client that waits for the supervisor. */
+struct job {
+    struct gw_conn *conn; /* NULL: gone */
+    unsigned success;
+};
+
+static struct job *new_job(struct gw_conn *c, unsigned success)
+{
+    struct job *j = calloc(1, sizeof *j);
+    if (!j) {
+        gw_conn_text(c, 503, "not enough memory");
+        return NULL;
+    }
+    j->conn = c;
+    j->success = success;
+    c->waiter = &j->conn;
+    return j;
+}
+
+static void drop_job(struct job *j, const struct pv_err *err)
+{
+    j->conn->waiter = NULL;
+    gw_conn_text(j->conn, 503, "%s", err->text);
+    free(j);
+}
+
+static void on_done(struct gateway *gw, void *ctx, struct gw_answer *a)
+{
+    struct job *j = ctx;
+    (void)gw;
+    if (j->conn && a->rc)
+        gw_conn_text(j->conn, a->rc == ENOENT ? 404 : 400, "%s", a->error);
+    else if (j->conn)
+        gw_conn_text(j->conn, j->success, "done");
+    free(j);
+}
+
+static json_t *secrets_json(struct pv_reader *r)
+{
+    char name[PV_NAME_MAX + 1];
+    json_t *list = json_array();
+    uint32_t n = pv_read_u32(r);
+    for (uint32_t i = 0; i < n && !r->failed; i++) {
+        pv_read_str(r, name, sizeof name);
+        if (!r->failed)
+            (void)json_array_append_new(
+                list, json_pack("{s:s, s:s}", "name", name, "namespace", GW_NAMESPACE));
+    }
+    return list;
+}
+
+static void on_list(struct gateway *gw, void *ctx, struct gw_answer *a)
+{
+    struct job *j = ctx;
+    (void)gw;
+    json_t *list = a->body ? secrets_json(a->body) : NULL;
+    if (j->conn && (!list || a->body->failed))
+        gw_conn_text(j->conn, 500, "%s", a->rc ? a->error : "the supervisor's list is malformed");
+    else if (j->conn)
+        gw_conn_json(j->conn, 200, json_incref(list));
+    json_decref(list);
+    free(j);
+}
+
+void gw_secrets_list(struct gw_conn *c)
+{
+    pv_automsg struct pv_msg m = {0};
+    struct pv_err err = PV_ERR_INIT;
+    uint64_t tag;
+    struct job *j = new_job(c, 200);
+    if (!j)
+        return;
+    gw_supervisor_init(c->gw, &m, PV_SUP_SECRET_LIST, &tag);
+    if (gw_supervisor_ask(c->gw, &m, tag, PV_SUP_SECRETS, on_list, j, &err) < 0)
+        drop_job(j, &err);
+}
+
+/* The request's object, its name checked; NULL after an answer. */
+static json_t *parse_request(struct gw_conn *c, const char **ret_name)
+{
+    json_error_t e;
+    json_t *o = json_loadb((const char *)c->body.data, c->body.len, JSON_REJECT_DUPLICATES, &e);
+    const char *name = json_string_value(json_object_get(o, "name"));
+    if (o && name && pv_name_ok(name)) {
+        *ret_name = name;
+        return o;
+    }
+    gw_conn_text(c, 400, "%s",
+                 o ? "a secret needs a name of lower-case letters, digits and '-'"
+                   : "the body is no JSON object");
+    json_decref(o);
+    return NULL;
+}
+
+/* Takes "value" (text) or "rawValue" (base 64) into out; the length, or -1. */
+static long secret_content(const json_t *o, uint8_t *out, size_t cap)
+{
+    const json_t *value = json_object_get(o, "value");
+    const json_t *raw = json_object_get(o, "rawValue");
+    size_t len;
+    if (raw && json_string_length(raw))
+        return gw_base64_decode(json_string_value(raw), json_string_length(raw), out, cap, &len)
+                   ? (long)len
+                   : -1;
+    len = json_string_length(value);
+    if (!json_is_string(value) || len > cap)
+        return -1;
+    memcpy(out, json_string_value(value), len);
+    return (long)len;
+}
+
+void gw_secret_put(struct gw_conn *c)
+{
+    static uint8_t content[PV_SECRET_MAX];
+    const char *name;
+    json_t *o = parse_request(c, &name);
+    if (!o)
+        return;
+    long len = secret_content(o, content, sizeof content);
+    explicit_bzero(c->body.data, c->body.len);
+    struct job *j = NULL;
+    if (len < 0)
+        gw_conn_text(c, 400, "'value' (text) or 'rawValue' (base 64) is missing or over %u bytes",
+                     PV_SECRET_MAX);
+    else
+        j = new_job(c, strcmp(c->head->method, "PUT") == 0 ? 200 : 201);
+    if (j) {
+        pv_automsg struct pv_msg m = {0};
+        struct pv_err err = PV_ERR_INIT;
+        uint64_t tag;
+        gw_supervisor_init(c->gw, &m, PV_SUP_SECRET_PUT, &tag);
+        pv_buf_str(&m.body, name);
+        pv_buf_bytes(&m.body, content, (size_t)len);
+        if (gw_supervisor_ask(c->gw, &m, tag, PV_SUP_DONE, on_done, j, &err) < 0)
+            drop_job(j, &err);
+        explicit_bzero(m.body.data, m.body.len);
+    }
+    explicit_bzero(content, sizeof content);
+    json_decref(o);
+}
+
+/* The function whose present version has the secret mounted, or NULL. */
+static const char *user_of(const struct gateway *gw, const char *secret)
+{
+    for (struct gw_function *f = gw->functions; f; f = gw_function_next(f))
+        if (f->current && pv_str_list_has(&f->current->spec.secrets, secret))
+            return f->name;
+    return NULL;
+}
+
+void gw_secret_delete(struct gw_conn *c)
+{
+    const char *name;
+    json_t *o = parse_request(c, &name);
+    const char *user = o ? user_of(c->gw, name) : NULL;
+    if (user)
+        gw_conn_text(c, 409, "secret '%s' is used by function '%s'; remove or redeploy that first",
+                     name, user);
+    struct job *j = o && !user ? new_job(c, 202) : NULL;
+    if (j) {
+        pv_automsg struct pv_msg m = {0};
+        struct pv_err err = PV_ERR_INIT;
+        uint64_t tag;
+        gw_supervisor_init(c->gw, &m, PV_SUP_SECRET_DELETE, &tag);
+        pv_buf_str(&m.body, name);
+        if (gw_supervisor_ask(c->gw, &m, tag, PV_SUP_DONE, on_done, j, &err) < 0)
+            drop_job(j, &err);
+    }
+    json_decref(o);
+}

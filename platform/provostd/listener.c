@@ -1,0 +1,70 @@
+#include "listener.h"
+
+#include "pv/own.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { BACKLOG = 4096 };
+
+static int resolve(const char *address, struct addrinfo **ret, struct pv_err *err)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+    char host[128];
+    const char *colon = strrchr(address, ':');
+    const char *start = address;
+    size_t n = colon ? (size_t)(colon - address) : 0;
+    int rc;
+
+    if (n >= 2 && address[0] == '[' && address[n - 1] == ']') {
+        start++;
+        n -= 2;
+    }
+    if (n == 0 || n >= sizeof host || !colon[1])
+        return pv_refuse(err, EINVAL, "'%s' is not ADDR:PORT", address);
+    memcpy(host, start, n);
+    host[n] = '\0';
+    rc = getaddrinfo(host, colon + 1, &hints, ret);
+    if (rc != 0)
+        return pv_refuse(err, EINVAL, "listen address '%s': %s", address, gai_strerror(rc));
+    return 0;
+}
+
+static int print_bound(int fd, char *text, size_t cap, struct pv_err *err)
+{
+    struct sockaddr_storage a;
+    socklen_t len = sizeof a;
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if (getsockname(fd, (struct sockaddr *)&a, &len) != 0 ||
+        getnameinfo((const struct sockaddr *)&a, len, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return pv_fail(err, errno, "read the listening address");
+    snprintf(text, cap, a.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return 0;
+}
+
+int pv_listener_open(const char *address, char *text, size_t cap, struct pv_err *err)
+{
+    struct addrinfo *list;
+    pv_autoclose int fd = -1;
+    int one = 1, rc;
+
+    PV_TRY(resolve(address, &list, err));
+    fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    rc = fd < 0 ? -1 : setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (rc == 0)
+        rc = bind(fd, list->ai_addr, list->ai_addrlen);
+    if (rc == 0)
+        rc = listen(fd, BACKLOG);
+    if (rc != 0)
+        rc = pv_fail(err, errno, "listen on '%s'", address);
+    freeaddrinfo(list);
+    PV_TRY(rc);
+    PV_TRY(print_bound(fd, text, cap, err));
+    return PV_TAKE_FD(fd);
+}

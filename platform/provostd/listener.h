@@ -1,0 +1,10 @@
+/* The socket on which the gateway is reached; the supervisor holds it, so that clients connect on
+ * while the gateway is started anew. */
+#pragma once
+#include "pv/err.h"
+
+#include <stddef.h>
+
+/* Binds "ADDR:PORT" ("[ADDR6]:PORT"; numeric; port 0: any free one), listens, and prints the
+ * address really bound into text. Returns the descriptor (non-blocking, close-on-exec). */
+PV_MUST_CHECK int pv_listener_open(const char *address, char *text, size_t cap, struct pv_err *err);

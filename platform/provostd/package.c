@@ -1,0 +1,482 @@
+#include "package.h"
+
+#include "pv/buf.h"
+#include "pv/id.h"
+#include "pv/io.h"
+#include "pv/own.h"
+#include "pv/ratchet.h"
+#include "tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum {
+    DEPTH_MAX = 32,
+    CHUNK_BYTES = 64 << 10,
+    DIR_NODE_MAX = 8 << 20,
+    TYPE_FILE = 1,
+    TYPE_LINK = 2,
+    TYPE_DIR = 3,
+};
+
+struct import {
+    struct pv_hasher *hasher;
+    unsigned entries;
+    uint64_t bytes;
+    uint8_t chunk[CHUNK_BYTES];
+    char where[PV_PATH_MAX]; /* path inside the package, for messages */
+    const struct pv_package_source *source;
+};
+
+struct node {
+    uint8_t type;
+    uint8_t hash[PV_HASH_BYTES];
+};
+
+static int count_entry(struct import *im, struct pv_err *err)
+{
+    if (++im->entries > PV_PACKAGE_FILES_MAX)
+        return pv_refuse(err, EFBIG, "the package has more than %d entries", PV_PACKAGE_FILES_MAX);
+    return 0;
+}
+
+/* Copies the content and feeds the hash with length and content; the length is not known before a
+ * changing file has been read, so it goes last. */
+static int copy_content(struct import *im, int in, int out, struct pv_err *err)
+{
+    uint64_t len = 0;
+    uint8_t be[8];
+
+    for (;;) {
+        ssize_t n = read(in, im->chunk, sizeof im->chunk);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return pv_fail(err, errno, "read '%s'", im->where);
+        if (n == 0)
+            break;
+        len += (uint64_t)n;
+        im->bytes += (uint64_t)n;
+        if (im->bytes > PV_PACKAGE_BYTES_MAX)
+            return pv_refuse(err, EFBIG, "the package is over %llu bytes", PV_PACKAGE_BYTES_MAX);
+        PV_TRY(pv_wrap(err, pv_write_all(out, im->chunk, (size_t)n, err), "copy '%s'", im->where));
+        pv_hasher_update(im->hasher, im->chunk, (size_t)n);
+    }
+    for (unsigned i = 0; i < sizeof be; i++)
+        be[i] = (uint8_t)(len >> (56 - 8 * i));
+    pv_hasher_update(im->hasher, be, sizeof be);
+    return 0;
+}
+
+static int copy_file(struct import *im, int in, int dst_dir, const char *name, struct node *ret,
+                     struct pv_err *err)
+{
+    struct stat st;
+    uint8_t head[2] = {TYPE_FILE, 0};
+    pv_autoclose int out = -1;
+
+    if (fstat(in, &st) != 0)
+        return pv_fail(err, errno, "examine '%s'", im->where);
+    head[1] = (st.st_mode & 0111) != 0;
+    out = openat(dst_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+    if (out < 0)
+        return pv_fail(err, errno, "create '%s'", im->where);
+    pv_hasher_update(im->hasher, head, sizeof head);
+    PV_TRY(copy_content(im, in, out, err));
+    if (fchmod(out, head[1] ? 0555 : 0444) != 0 || fsync(out) != 0)
+        return pv_fail(err, errno, "write '%s'", im->where);
+    ret->type = TYPE_FILE;
+    pv_hasher_final(im->hasher, ret->hash);
+    return 0;
+}
+
+/* Whether target, seen from a directory depth levels below the package's top, stays inside. ".."
+ * may stand at its start only: after a name, which may be a link itself, it leads who knows where.
+ */
+static bool link_stays_inside(const char *target, unsigned depth)
+{
+    unsigned up = 0;
+    bool named = false;
+
+    if (*target == '/' || *target == '\0')
+        return false;
+    for (const char *p = target; *p;) {
+        size_t n = strcspn(p, "/");
+
+        if (n == 2 && p[0] == '.' && p[1] == '.') {
+            if (named || ++up > depth)
+                return false;
+        } else if (n > 0 && !(n == 1 && p[0] == '.')) {
+            named = true;
+        }
+        p += n;
+        p += *p == '/';
+    }
+    return true;
+}
+
+static int copy_link(struct import *im, int src_dir, int dst_dir, const char *name, unsigned depth,
+                     struct node *ret, struct pv_err *err)
+{
+    char target[PV_PATH_MAX];
+    uint8_t type = TYPE_LINK;
+    ssize_t n = readlinkat(src_dir, name, target, sizeof target);
+
+    if (n < 0)
+        return pv_fail(err, errno, "read the link '%s'", im->where);
+    if ((size_t)n >= sizeof target)
+        return pv_refuse(err, ENAMETOOLONG, "the link '%s' is too long", im->where);
+    target[n] = '\0';
+    if (!link_stays_inside(target, depth))
+        return pv_refuse(err, EINVAL, "the symbolic link '%s' leads out of the package to '%s'",
+                         im->where, target);
+    if (symlinkat(target, dst_dir, name) != 0)
+        return pv_fail(err, errno, "create the link '%s'", im->where);
+    pv_hasher_update(im->hasher, &type, 1);
+    pv_hasher_update(im->hasher, target, (size_t)n);
+    ret->type = TYPE_LINK;
+    pv_hasher_final(im->hasher, ret->hash);
+    return 0;
+}
+
+static int copy_directory(struct import *im, int src, int dst, unsigned depth, struct node *ret,
+                          struct pv_err *err);
+
+static int copy_subdirectory(struct import *im, int src, int dst_dir, const char *name,
+                             unsigned depth, struct node *ret, struct pv_err *err)
+{
+    pv_autoclose int dst = -1;
+
+    if (depth + 1 > DEPTH_MAX)
+        return pv_refuse(err, ELOOP, "'%s' is nested deeper than %d", im->where, DEPTH_MAX);
+    if (mkdirat(dst_dir, name, 0700) != 0)
+        return pv_fail(err, errno, "create '%s'", im->where);
+    dst = openat(dst_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dst < 0)
+        return pv_fail(err, errno, "open '%s'", im->where);
+    return copy_directory(im, src, dst, depth + 1, ret, err);
+}
+
+static int copy_entry(struct import *im, int src_dir, int dst_dir, const char *name, unsigned depth,
+                      struct node *ret, struct pv_err *err)
+{
+    struct stat st;
+    pv_autoclose int in = -1;
+
+    PV_TRY(count_entry(im, err));
+    if (fstatat(src_dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return pv_fail(err, errno, "examine '%s'", im->where);
+    if (S_ISLNK(st.st_mode))
+        return copy_link(im, src_dir, dst_dir, name, depth, ret, err);
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return pv_refuse(err, EINVAL, "'%s' is neither file, directory nor symbolic link",
+                         im->where);
+    /* It may have been exchanged since: NONBLOCK keeps a FIFO from blocking, fstat decides. */
+    in = openat(src_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) != 0)
+        return pv_fail(err, errno, "open '%s'", im->where);
+    if (S_ISREG(st.st_mode))
+        return copy_file(im, in, dst_dir, name, ret, err);
+    if (S_ISDIR(st.st_mode))
+        return copy_subdirectory(im, in, dst_dir, name, depth, ret, err);
+    return pv_refuse(err, EAGAIN, "'%s' changed while it was copied", im->where);
+}
+
+/* Byte order, not the locale's: the measurement depends on it. */
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int not_dots(const struct dirent *e)
+{
+    return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+}
+
+static void put_node(struct pv_buf *b, const char *name, const struct node *n)
+{
+    pv_buf_str(b, name);
+    pv_buf_u8(b, n->type);
+    pv_buf_raw(b, n->hash, sizeof n->hash);
+}
+
+static int finish_directory(const struct pv_buf *b, int dst, struct node *ret, struct pv_err *err)
+{
+    PV_TRY(pv_buf_check(b, "directory of the package", err));
+    if (fchmod(dst, 0555) != 0 || fsync(dst) != 0)
+        return pv_fail(err, errno, "write a directory of the package");
+    ret->type = TYPE_DIR;
+    pv_sha256(b->data, b->len, ret->hash);
+    return 0;
+}
+
+static int copy_list(struct import *im, int src, int dst, unsigned depth, struct dirent **list,
+                     int n, struct pv_buf *b, struct pv_err *err)
+{
+    size_t base = strlen(im->where);
+
+    for (int i = 0; i < n; i++) {
+        struct node child;
+        int rc;
+
+        snprintf(im->where + base, sizeof im->where - base, "%s%s", base ? "/" : "",
+                 list[i]->d_name);
+        rc = copy_entry(im, src, dst, list[i]->d_name, depth, &child, err);
+        im->where[base] = '\0';
+        PV_TRY(rc);
+        put_node(b, list[i]->d_name, &child);
+    }
+    return 0;
+}
+
+/* The closed directory may be met on the way down, by any path. */
+static int check_not_closed(const struct import *im, int dir, struct pv_err *err)
+{
+    struct stat closed, st;
+
+    if (!im->source->closed)
+        return 0;
+    if (stat(im->source->closed, &closed) != 0 || fstat(dir, &st) != 0)
+        return pv_fail(err, errno, "compare '%s' with the state directory", im->where);
+    if (st.st_dev == closed.st_dev && st.st_ino == closed.st_ino)
+        return pv_refuse(err, EPERM, "'%s' is the state directory, which is no package",
+                         im->source->closed);
+    return 0;
+}
+
+/* Where the source really is, after all links. */
+static int check_outside(const struct pv_package_source *s, int fd, struct pv_err *err)
+{
+    char link[64], path[PV_PATH_MAX];
+    size_t len = s->closed ? strlen(s->closed) : 0;
+    ssize_t n;
+
+    if (!s->closed)
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    n = readlink(link, path, sizeof path - 1);
+    if (n < 0)
+        return pv_fail(err, errno, "find where '%s' is", s->path);
+    path[n] = '\0';
+    if (strncmp(path, s->closed, len) == 0 && (path[len] == '/' || path[len] == '\0'))
+        return pv_refuse(err, EPERM, "'%s' is inside the state directory", s->path);
+    return 0;
+}
+
+static int copy_directory(struct import *im, int src, int dst, unsigned depth, struct node *ret,
+                          struct pv_err *err)
+{
+    pv_autobuf struct pv_buf b = {0};
+    struct dirent **list = NULL;
+    int n, rc;
+
+    PV_TRY(check_not_closed(im, src, err));
+    n = scandirat(src, ".", &list, not_dots, by_bytes);
+    if (n < 0)
+        return pv_fail(err, errno, "list '%s'", im->where);
+    pv_buf_init(&b, DIR_NODE_MAX);
+    pv_buf_u8(&b, TYPE_DIR);
+    pv_buf_u32(&b, (uint32_t)n);
+    rc = copy_list(im, src, dst, depth, list, n, &b, err);
+    for (int i = 0; i < n; i++)
+        free(list[i]);
+    free(list);
+    PV_TRY(rc);
+    return finish_directory(&b, dst, ret, err);
+}
+
+/* A single file becomes a directory with that one entry. */
+static int copy_single(struct import *im, int in, const char *name, int dst, struct node *ret,
+                       struct pv_err *err)
+{
+    pv_autobuf struct pv_buf b = {0};
+    struct node child = {0};
+
+    snprintf(im->where, sizeof im->where, "%s", name);
+    PV_TRY(copy_file(im, in, dst, name, &child, err));
+    pv_buf_init(&b, DIR_NODE_MAX);
+    pv_buf_u8(&b, TYPE_DIR);
+    pv_buf_u32(&b, 1);
+    put_node(&b, name, &child);
+    return finish_directory(&b, dst, ret, err);
+}
+
+static int open_source(const char *root, const char *path, struct pv_err *err)
+{
+    struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    const char *beneath;
+    pv_autoclose int root_fd = -1;
+    long fd;
+
+    if (path[0] != '/')
+        return pv_refuse(err, EINVAL, "the package path '%s' is not absolute", path);
+    if (strncmp(path, root, n) != 0 || path[n] != '/')
+        return pv_refuse(err, EPERM, "'%s' is not beneath the package root '%s'", path, root);
+    /* From "/", nothing is outside; absolute links on the way are then harmless. */
+    if (n == 0)
+        how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    beneath = path + n + strspn(path + n, "/");
+    root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root_fd < 0)
+        return pv_fail(err, errno, "open the package root '%s'", root);
+    fd = syscall(SYS_openat2, root_fd, *beneath ? beneath : ".", &how, sizeof how);
+    if (fd < 0)
+        return pv_fail(err, errno, "open the package '%s'", path);
+    return (int)fd;
+}
+
+static bool is_executable(int dir_fd, const char *name)
+{
+    struct stat st;
+
+    return fstatat(dir_fd, name, &st, 0) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
+}
+
+/* "handler", or the one executable "handler.SUFFIX". */
+static int find_handler(int dir_fd, char out[NAME_MAX + 1])
+{
+    DIR *list;
+    unsigned found = 0;
+
+    if (is_executable(dir_fd, "handler")) {
+        snprintf(out, NAME_MAX + 1, "handler");
+        return 1;
+    }
+    list = pv_tree_list(dir_fd);
+    if (!list)
+        return 0;
+    for (struct dirent *e; (e = readdir(list));) {
+        if (strncmp(e->d_name, "handler.", 8) == 0 && is_executable(dir_fd, e->d_name)) {
+            snprintf(out, NAME_MAX + 1, "%s", e->d_name);
+            found++;
+        }
+    }
+    (void)closedir(list);
+    return found == 1;
+}
+
+static void choose_command(int dst, const char *single, struct pv_package *p)
+{
+    char handler[NAME_MAX + 1];
+
+    if (single && is_executable(dst, single))
+        snprintf(p->command, sizeof p->command, "/function/%s", single);
+    else if (single)
+        snprintf(p->hint, sizeof p->hint,
+                 "'%.80s' is not executable: chmod +x it, or give the command after '--'", single);
+    else if (find_handler(dst, handler))
+        snprintf(p->command, sizeof p->command, "/function/%s", handler);
+    else
+        snprintf(p->hint, sizeof p->hint,
+                 "the directory has no executable 'handler' (nor exactly one 'handler.SUFFIX'): "
+                 "give the command after '--'");
+}
+
+static int copy_top(struct import *im, int src, const char *path, int dst, struct pv_package *ret,
+                    struct pv_err *err)
+{
+    struct stat st;
+    struct node top = {0};
+    const char *single = NULL;
+
+    if (fstat(src, &st) != 0)
+        return pv_fail(err, errno, "examine '%s'", path);
+    if (S_ISREG(st.st_mode)) {
+        single = strrchr(path, '/') + 1;
+        PV_TRY(copy_single(im, src, single, dst, &top, err));
+    } else if (S_ISDIR(st.st_mode)) {
+        PV_TRY(copy_directory(im, src, dst, 0, &top, err));
+    } else {
+        return pv_refuse(err, EINVAL, "'%s' is neither a file nor a directory", path);
+    }
+    memcpy(ret->measurement, top.hash, sizeof ret->measurement);
+    ret->kind = single ? "file" : "directory";
+    choose_command(dst, single, ret);
+    return 0;
+}
+
+static int publish(int store_fd, const char *tmp, const uint8_t measurement[PV_HASH_BYTES],
+                   struct pv_err *err)
+{
+    char name[2 * PV_HASH_BYTES + 1];
+
+    pv_hex(measurement, PV_HASH_BYTES, name);
+    if (syscall(SYS_renameat2, store_fd, tmp, store_fd, name, 1u /* RENAME_NOREPLACE */) == 0) {
+        if (fsync(store_fd) != 0)
+            return pv_fail(err, errno, "sync the package store");
+        return 0;
+    }
+    if (errno != EEXIST)
+        return pv_fail(err, errno, "store the package");
+    return pv_tree_remove(store_fd, tmp, err);
+}
+
+static int import_into(int store_fd, const char *tmp, struct import *im, int src, const char *path,
+                       struct pv_package *ret, struct pv_err *err)
+{
+    struct pv_package p = {0};
+    pv_autoclose int dst = -1;
+
+    if (mkdirat(store_fd, tmp, 0700) != 0)
+        return pv_fail(err, errno, "create a directory in the package store");
+    dst = openat(store_fd, tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dst < 0)
+        return pv_fail(err, errno, "open a directory in the package store");
+    PV_TRY(copy_top(im, src, path, dst, &p, err));
+    PV_TRY(publish(store_fd, tmp, p.measurement, err));
+    *ret = p;
+    return 0;
+}
+
+int pv_package_import(int store_fd, const struct pv_package_source *source, struct pv_package *ret,
+                      struct pv_err *err)
+{
+    char tmp[64];
+    struct pv_domain_id unique = pv_domain_id_new();
+    char hex[2 * PV_DOMAIN_ID_BYTES + 1];
+    pv_autofree struct import *im = calloc(1, sizeof *im);
+    pv_autoclose int src = -1;
+    int rc;
+
+    if (!im)
+        return pv_fail(err, ENOMEM, "import a package");
+    im->source = source;
+    src = open_source(source->root, source->path, err);
+    PV_TRY(src);
+    PV_TRY(check_outside(source, src, err));
+    PV_TRY(pv_hasher_new(&im->hasher, err));
+    pv_hex(unique.bytes, sizeof unique.bytes, hex);
+    snprintf(tmp, sizeof tmp, ".import-%s", hex);
+    rc = import_into(store_fd, tmp, im, src, source->path, ret, err);
+    pv_hasher_free(im->hasher);
+    if (rc < 0) {
+        struct pv_err ignored = PV_ERR_INIT;
+
+        (void)!pv_tree_remove(store_fd, tmp, &ignored);
+    }
+    return rc;
+}
+
+int pv_package_sweep(int store_fd, struct pv_err *err)
+{
+    DIR *list = pv_tree_list(store_fd);
+    int rc = 0;
+
+    if (!list)
+        return pv_fail(err, errno, "list the package store");
+    for (struct dirent *e; rc == 0 && (e = readdir(list));)
+        if (strncmp(e->d_name, ".import-", 8) == 0)
+            rc = pv_tree_remove(store_fd, e->d_name, err);
+    (void)closedir(list);
+    return rc;
+}
