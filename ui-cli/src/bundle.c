@@ -1,0 +1,168 @@
+/* provost audit bundle: everything it takes to check offline what a call did. */
+#include "bundle.h"
+
+#include "audit.h"
+#include "evidence.h"
+#include "input.h"
+#include "pv/clock.h"
+#include "pv/own.h"
+#include "simple_args.h"
+#include "state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { OPT_OUTPUT = 'o', OPT_ONLY = 0x100, PUBLISH_MS = 5000, POLL_MS = 50 };
+
+struct selection {
+    uint64_t *seqs; /* owned */
+    size_t n, cap;
+    struct pv_call_id calls[PV_BUNDLE_CALLS_MAX];
+    size_t n_calls;
+    bool ended; /* some response is among them */
+};
+
+static void selection_done(struct selection *s)
+{
+    free(s->seqs);
+}
+
+static int note_call(struct selection *s, const char *text)
+{
+    struct pv_call_id id;
+    if (!pv_call_id_parse(text, &id))
+        return 0;
+    for (size_t i = 0; i < s->n_calls; i++)
+        if (pv_call_id_equal(&s->calls[i], &id))
+            return 0;
+    if (s->n_calls == PV_BUNDLE_CALLS_MAX)
+        return -EMSGSIZE;
+    s->calls[s->n_calls++] = id;
+    return 0;
+}
+
+static int take(void *ctx, const struct pv_graph_moment *m)
+{
+    struct selection *s = ctx;
+    if (s->n == s->cap) {
+        size_t cap = s->cap ? 2 * s->cap : 256;
+        uint64_t *more = reallocarray(s->seqs, cap, sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        s->seqs = more;
+        s->cap = cap;
+    }
+    s->seqs[s->n++] = m->seq;
+    s->ended |= m->event->kind == PV_K_RESPONSE;
+    return note_call(s, m->call);
+}
+
+static int by_seq(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int select_events(const struct cli *cli, const char *text, bool workflow,
+                         struct selection *s, char ret_call[PV_CALL_ID_CHARS + 1],
+                         struct pv_err *err)
+{
+    struct pv_graph *g PV_CLEANUP(pv_graph_close) = NULL;
+    struct pv_graph_basis basis = {0};
+    PV_TRY(cli_evidence_open(cli, &g, err));
+    PV_TRY(pv_graph_resolve_call(g, text, ret_call, err));
+    int rc = pv_graph_timeline(g, ret_call, workflow, true, take, s, &basis, err);
+    if (rc == -EMSGSIZE)
+        return pv_refuse(err, EMSGSIZE, "more than %d calls cannot be put into one bundle",
+                         PV_BUNDLE_CALLS_MAX);
+    PV_TRY(rc);
+    qsort(s->seqs, s->n, sizeof *s->seqs, by_seq);
+    return 0;
+}
+
+static int make_once(const struct cli *cli, const char *text, bool workflow,
+                     const struct pv_note_key *key, struct pv_buf *out,
+                     char ret_call[PV_CALL_ID_CHARS + 1], struct pv_err *err)
+{
+    __attribute__((cleanup(selection_done))) struct selection s = {.n = 0};
+    pv_autoclose int dir_fd = -1;
+    PV_TRY(cli_state_open(cli, "log", &dir_fd, err));
+    PV_TRY(select_events(cli, text, workflow, &s, ret_call, err));
+    pv_buf_reset(out);
+    return pv_bundle_make(dir_fd, key, s.calls, s.n_calls, s.seqs, s.n, out, err);
+}
+
+int cli_bundle_make(const struct cli *cli, const char *text, bool workflow,
+                    const struct pv_note_key *key, struct pv_buf *out,
+                    char ret_call[PV_CALL_ID_CHARS + 1], struct pv_err *err)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * (long)PV_NS_PER_MS};
+    uint64_t deadline_ns = pv_now_mono_ns() + PUBLISH_MS * PV_NS_PER_MS;
+    for (;;) {
+        int rc = make_once(cli, text, workflow, key, out, ret_call, err);
+        /* the graph follows within moments, the published checkpoint within a second or so */
+        if ((rc != -ESTALE && rc != -ENOENT) || pv_now_mono_ns() >= deadline_ns ||
+            !cli_state_daemon_runs(cli))
+            return rc;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+struct bundle_args {
+    struct cli_simple_args args;
+    const char *output;
+    bool only;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct bundle_args *b = state->input;
+    switch (key) {
+    case OPT_OUTPUT:
+        b->output = arg;
+        return 0;
+    case OPT_ONLY:
+        b->only = true;
+        return 0;
+    default:
+        return cli_simple_key(&b->args, key, arg, state);
+    }
+}
+
+int audit_bundle(struct cli *cli, int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    static const struct argp_option options[] = {
+        {"output", OPT_OUTPUT, "FILE", 0, "Write it there instead of to stdout", 1},
+        {"only", OPT_ONLY, NULL, 0, "This call alone, not the whole workflow it belongs to", 1},
+        {0},
+    };
+    static const struct argp argp = {
+        options,
+        parse,
+        "CALL-ID",
+        "Writes one file with everything needed to check offline what a call did, and the calls "
+        "linked with it: their events of both witnesses, tags, disclosed keys, deployments with "
+        "their measurements, proofs and the signed checkpoint. 'provost verify --bundle' checks it."
+        "\vExamples:\n  provost audit bundle 0123456789abcdef -o evidence.bundle\n"
+        "  provost verify --bundle evidence.bundle --key log.pub\n",
+        children,
+        NULL,
+        NULL};
+    struct bundle_args b = {.args = {.cli = cli, .min = 1, .max = 1}};
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_note_key key;
+    char call[PV_CALL_ID_CHARS + 1];
+    pv_autobuf struct pv_buf out;
+    pv_buf_init(&out, PV_BUNDLE_MAX);
+    cli_parse(&argp, argc, argv, &b);
+    int rc = pv_crypto_init(&err);
+    if (rc == 0)
+        rc = cli_state_key(cli, NULL, &key, &err);
+    if (rc == 0)
+        rc = cli_bundle_make(cli, b.args.v[0], !b.only, &key, &out, call, &err);
+    if (rc == 0)
+        rc = cli_write_output(b.output, out.data, out.len, &err);
+    return rc < 0 ? cli_report(&err) : CLI_OK;
+}

@@ -1,0 +1,134 @@
+/* provost status: does the daemon answer, what does the log hold, has the graph caught up. */
+#include "cli.h"
+#include "evidence.h"
+#include "http.h"
+#include "pv/escape.h"
+#include "simple_args.h"
+#include "state.h"
+
+#include <inttypes.h>
+
+enum { HEALTH_TIMEOUT_MS = 3000 };
+
+struct status {
+    bool up;       /* the gateway answers and is healthy */
+    char why[512]; /* why not */
+    bool functions_known;
+    size_t functions;
+    bool log_known;
+    uint64_t log_size;
+    bool graph_known;
+    struct pv_graph_basis basis;
+};
+
+static void ask_health(const struct cli *cli, struct status *s)
+{
+    struct pv_err err = PV_ERR_INIT;
+    struct cli_request req = {
+        .method = "GET", .target = "/healthz", .timeout_ms = HEALTH_TIMEOUT_MS};
+    cli_autoresponse struct cli_response r;
+    int rc = cli_http(cli, &req, &r, &err);
+    s->up = rc == 0 && r.status >= 200 && r.status < 300;
+    if (rc < 0)
+        snprintf(s->why, sizeof s->why, "%s", err.text);
+    else if (!s->up)
+        snprintf(s->why, sizeof s->why, "the gateway at %s answers %ld to /healthz", cli->url,
+                 r.status);
+}
+
+/* Needs the token; without it the number stays unknown. */
+static void count_functions(const struct cli *cli, struct status *s)
+{
+    struct pv_err err = PV_ERR_INIT;
+    struct cli_request req = {.method = "GET",
+                              .target = "/system/functions",
+                              .admin = true,
+                              .timeout_ms = HEALTH_TIMEOUT_MS};
+    cli_autoresponse struct cli_response r;
+    if (cli_http(cli, &req, &r, &err) < 0 || r.status != 200)
+        return;
+    cli_autojson json_t *all = json_loadb((const char *)r.body.data, r.body.len, 0, NULL);
+    s->functions_known = json_is_array(all);
+    s->functions = json_array_size(all);
+}
+
+static void look_at_evidence(const struct cli *cli, struct status *s)
+{
+    const struct pv_graph_find newest = {.text = "", .limit = 1};
+    struct pv_graph *g PV_CLEANUP(pv_graph_close) = NULL;
+    pv_auto_graph_result struct pv_graph_result r = {0};
+    s->log_known = cli_state_log_size(cli, &s->log_size, NULL) == 0;
+    if (cli_evidence_open(cli, &g, NULL) < 0)
+        return;
+    s->graph_known = pv_graph_find(g, &newest, &r, NULL) == 0;
+    s->basis = r.basis;
+}
+
+static json_t *status_json(const struct cli *cli, const struct status *s)
+{
+    json_t *o =
+        json_pack("{s:b, s:s, s:s}", "up", (int)s->up, "url", cli->url, "state", cli->state_dir);
+    if (!o)
+        return NULL;
+    if (!s->up)
+        (void)json_object_set_new(o, "reason", json_string(s->why));
+    if (s->functions_known)
+        (void)json_object_set_new(o, "functions", json_integer((json_int_t)s->functions));
+    if (s->log_known)
+        (void)json_object_set_new(o, "log_size", json_integer((json_int_t)s->log_size));
+    if (s->graph_known)
+        (void)json_object_set_new(o, "basis", cli_basis_json(&s->basis));
+    return o;
+}
+
+static void print_status(const struct cli *cli, const struct status *s)
+{
+    char text[600];
+    if (s->up)
+        printf("gateway    up at %s\n", cli_escape_str(cli->url, text, sizeof text));
+    else
+        printf("gateway    down: %s\n", cli_escape_str(s->why, text, sizeof text));
+    if (s->functions_known)
+        printf("functions  %zu\n", s->functions);
+    else if (s->up)
+        puts("functions  not shown: that needs the admin token");
+    if (s->log_known)
+        printf("log        %" PRIu64 " events\n", s->log_size);
+    else
+        printf("log        not readable in '%s'\n",
+               cli_escape_str(cli->state_dir, text, sizeof text));
+    if (!s->graph_known)
+        return;
+    if (s->log_known && s->basis.log_size < s->log_size)
+        printf("graph      %" PRIu64 " events behind\n", s->log_size - s->basis.log_size);
+    else
+        puts("graph      complete");
+    if (s->basis.witness_missing)
+        puts("witness    inside only: the outside witness (eBPF) is or was missing");
+    else
+        printf("witness    inside and outside, %" PRIu64 " records lost\n", s->basis.lost);
+}
+
+int cmd_status(struct cli *cli, int argc, char **argv)
+{
+    struct cli_simple_args a = {.cli = cli};
+    struct status s = {0};
+    cli_parse_simple(&a, "",
+                     "Shows whether the daemon answers, how large the evidence log is, whether the "
+                     "graph has caught up and the outside witness is at work. Exits with 4 when "
+                     "the daemon does not answer."
+                     "\vExample:\n  provost status --json\n",
+                     argc, argv);
+    ask_health(cli, &s);
+    if (s.up)
+        count_functions(cli, &s);
+    look_at_evidence(cli, &s);
+    int rc;
+    if (cli->json) {
+        rc = cli_print_json(cli, status_json(cli, &s));
+    } else {
+        print_status(cli, &s);
+        rc = cli_flush();
+    }
+    return rc != CLI_OK ? rc : s.up ? CLI_OK : CLI_UNREACHABLE;
+}
