@@ -1,0 +1,735 @@
+#!/usr/bin/python3
+"""An independent checker of Provost's evidence, written from docs/formats/{event,log,checkpoint,bundle,archive}.md
+and nothing else: Python's standard library, and Ed25519 from python3-cryptography.
+
+    provost_check.py log DIR KEY-FILE [--pin NOTE-FILE]     prints "VERDICT [eN]"
+    provost_check.py bundle FILE KEY-FILE
+    provost_check.py proof FILE ENTRY-FILE KEY-FILE
+
+Exit status 0 when all is well, 1 when not.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import pathlib
+import re
+import struct
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+ENTRY_MAX, EVENT_MAX, TAG, WIDTH, SEGMENT, NOTE_MAX = 8224, 8192, 32, 256, 16384, 4096
+UNSIGNED_MAX = 8192
+SHA = hashlib.sha256
+
+
+class Bad(Exception):
+    """A finding: verdict, and the first event it speaks of."""
+
+    def __init__(self, verdict, seq=None):
+        super().__init__(verdict)
+        self.verdict, self.seq = verdict, seq
+
+
+# --- base64, notes, checkpoints (checkpoint.md)
+
+def unbase64(text, size=None):
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if base64.b64encode(raw) != text or (size is not None and len(raw) != size):
+        return None
+    return raw
+
+
+NAME = re.compile(rb"[^\x00-\x20\x7f+]{1,127}\Z")
+
+
+class Key:
+    """The public keys of one log, by their hashes."""
+
+    def __init__(self, text):
+        self.keys, self.present = {}, None
+        for line in text.rstrip(b"\n").split(b"\n"):
+            self.name, digest, key = line.split(b"+", 2)
+            raw = unbase64(key, 33)
+            assert raw and raw[0] == 1 and NAME.match(self.name), "not a verifier key"
+            self.present = self.present or raw[1:]
+            assert digest == self.add(raw[1:]).hex().encode(), "the key does not match its hash"
+
+    @classmethod
+    def copy_of(cls, other):
+        mine = cls.__new__(cls)
+        mine.name, mine.keys, mine.present = other.name, dict(other.keys), other.present
+        return mine
+
+    def add(self, public):
+        digest = SHA(self.name + b"\n\x01" + public).digest()[:4]
+        self.keys[digest] = Ed25519PublicKey.from_public_bytes(public)
+        return digest
+
+    def open(self, note):
+        """(size, root) of a checkpoint."""
+        text, found = note.rpartition(b"\n\n")[0] + b"\n", False
+        signatures = note[len(text) + 1 :]
+        if len(note) > NOTE_MAX or text == b"\n" or not signatures.endswith(b"\n") or b"\0" in note:
+            raise Bad("bad-checkpoint")
+        lines = signatures[:-1].split(b"\n")
+        if len(lines) > 16:
+            raise Bad("bad-checkpoint")
+        for i, line in enumerate(lines):
+            m = re.match(rb"\xe2\x80\x94 ([^ ]+) ([^ ]{8,})\Z", line)
+            if not m or not NAME.match(m[1]):
+                raise Bad("bad-checkpoint")
+            raw = unbase64(m[2], 68)
+            if not raw or m[1] != self.name or raw[:4] not in self.keys:
+                continue
+            try:
+                self.keys[raw[:4]].verify(raw[4:], text)
+            except InvalidSignature:
+                raise Bad("bad-signature") from None
+            found = True
+        if not found:
+            raise Bad("unknown-key")
+        parts = text.split(b"\n")
+        if len(parts) < 4 or parts[0] != self.name or not re.match(rb"(0|[1-9]\d{0,18})\Z", parts[1]):
+            raise Bad("bad-checkpoint")
+        root = unbase64(parts[2], 32)
+        if root is None:
+            raise Bad("bad-checkpoint")
+        return int(parts[1]), root
+
+
+# --- the tree (log.md; RFC 6962 section 2.1, RFC 9162 section 2.1.3.2)
+
+def leaf_hash(entry):
+    return SHA(b"\0" + entry).digest()
+
+
+def node_hash(left, right):
+    return SHA(b"\1" + left + right).digest()
+
+
+class Tree:
+    """The right-hand frontier of a growing tree."""
+
+    def __init__(self, size=0, nodes=()):
+        self.size, self.nodes = size, list(nodes)  # (height, hash), largest first
+
+    def copy(self):
+        return Tree(self.size, self.nodes)
+
+    def add(self, leaf):
+        height, value = 0, leaf
+        while self.nodes and self.nodes[-1][0] == height:
+            value = node_hash(self.nodes.pop()[1], value)
+            height += 1
+        self.nodes.append((height, value))
+        self.size += 1
+
+    def root(self):
+        if not self.nodes:
+            return SHA(b"").digest()
+        value = self.nodes[-1][1]
+        for _, left in reversed(self.nodes[:-1]):
+            value = node_hash(left, value)
+        return value
+
+
+def root_of(hashes):
+    t = Tree()
+    for h in hashes:
+        t.add(h)
+    return t.root()
+
+
+def included(index, size, leaf, path, root):
+    if index >= size:
+        return False
+    fn, sn, r = index, size - 1, leaf
+    for p in path:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            r = node_hash(p, r)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = node_hash(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and r == root
+
+
+# --- events (event.md): the table of kinds is read from the document itself
+
+def read_kinds():
+    doc = pathlib.Path(__file__).resolve().parents[2] / "docs" / "formats" / "event.md"
+    kinds = {}
+    for line in doc.read_text().splitlines():
+        m = re.match(r"\| (\d+) \| ([a-z-]+) \| (.*) \|", line)
+        if m:
+            fields = [f.strip().split(":") for f in m[3].split(",") if ":" in f]
+            kinds[int(m[1])] = (m[2], fields)
+    return kinds
+
+
+KINDS = read_kinds()
+
+
+class Event:
+    def __init__(self, raw):
+        if len(raw) > EVENT_MAX or len(raw) < 41 or raw[0] != 1:
+            raise ValueError("head")
+        (self.kind_number, self.domain, self.epoch, self.dseq, self.time, self.invocation) = \
+            struct.unpack(">H8sIQQ10s", raw[1:41])
+        if self.kind_number not in KINDS:
+            raise ValueError("kind")
+        self.kind, fields = KINDS[self.kind_number]
+        self.fields, at = {}, 41
+        for name, kind in fields:
+            if at + 4 > len(raw):
+                raise ValueError(name)
+            n = int.from_bytes(raw[at : at + 4], "big")
+            value = raw[at + 4 : at + 4 + n]
+            at += 4 + n
+            if len(value) != n or (kind == "U" and n != 8) or (kind == "T" and b"\0" in value):
+                raise ValueError(name)
+            self.fields[name] = int.from_bytes(value, "big") if kind == "U" else value
+        if at != len(raw):
+            raise ValueError("end")
+
+
+# --- ratchets (event.md, Tags)
+
+def step(key):
+    return SHA(b"\2" + key).digest()
+
+
+class Domain:
+    def __init__(self):
+        self.next, self.epoch, self.closed, self.fresh = 0, 0, False, True
+        self.commitment, self.key, self.last, self.ended = None, None, 0, 0
+
+    def meet(self, e):
+        self.next, self.epoch, self.fresh = e.dseq, e.epoch, False
+
+
+class Domains:
+    def __init__(self, disclosed):
+        self.disclosed, self.all, self.from_middle = disclosed, {}, False
+
+    def lose_track(self):
+        """Entries are left out: from here on a domain is taken as it is met."""
+        self.all, self.from_middle = {}, True
+
+    def take(self, seq, raw, tag, e, signed):
+        """None, or the verdict on this event."""
+        if e.domain not in self.all and self.from_middle and e.dseq > 0:
+            self.all[e.domain] = Domain()
+            self.all[e.domain].meet(e)
+        d = self.all.setdefault(e.domain, Domain())
+        verdict = self.number(d, e)
+        d.next, d.last = e.dseq + 1, seq
+        if not verdict:
+            verdict = self.tag(d, raw, tag, e)
+        if e.kind == "epoch-end":
+            d.commitment, d.epoch, d.fresh, d.ended = e.fields["next_commitment"], d.epoch + 1, True, seq
+        if e.kind == "domain-close" and e.fields["closed_domain"] in self.all:
+            self.all[e.fields["closed_domain"]].closed = True
+        if not verdict and e.kind == "key-disclosed":
+            verdict = self.disclosure(e, signed)
+        return verdict
+
+    @staticmethod
+    def number(d, e):
+        if d.closed:
+            return "bad-event"
+        if e.dseq != d.next:
+            return "gap" if e.dseq > d.next else "bad-event"
+        opens = e.kind == "domain-open" and len(e.fields["commitment"]) == 32
+        if opens != (d.next == 0) or e.epoch != d.epoch:
+            return "bad-event"
+        return None
+
+    def tag(self, d, raw, tag, e):
+        if d.fresh:
+            d.fresh = False
+            if e.kind == "domain-open":
+                d.commitment = e.fields["commitment"]
+            d.key = self.disclosed.get((e.domain, e.epoch))
+            if d.key and SHA(d.key).digest() != d.commitment:
+                d.key = None
+                return "wrong-tag"
+        if not d.key:
+            return None
+        right = hmac.new(d.key, raw, "sha256").digest() == tag
+        d.key = step(d.key)
+        return None if right else "wrong-tag"
+
+    def disclosure(self, e, signed):
+        d, epoch = self.all.get(e.fields["disclosed_domain"]), e.fields["disclosed_epoch"]
+        if self.from_middle and (not d or epoch < d.epoch):
+            return None
+        if not d or epoch > d.epoch or (epoch == d.epoch and not d.closed):
+            return "bad-event"
+        last = d.last if epoch == d.epoch else d.ended if epoch + 1 == d.epoch else 0
+        return None if last < signed else "bad-event"
+
+
+# --- the log on disk (log.md)
+
+def tile_path(level, n, width=WIDTH):
+    parts = [f"{n % 1000:03d}"]
+    while n >= 1000:
+        n //= 1000
+        parts.insert(0, f"x{n % 1000:03d}")
+    return f"tile/{level}/" + "/".join(parts) + (f".p/{width}" if width < WIDTH else "")
+
+
+def frames(raw, limit):
+    """Yields (bytes, None); at the end (None, what): '' clean, 'torn' or 'bad'."""
+    at = 0
+    while True:
+        if len(raw) - at < 2:
+            yield None, "torn" if at < len(raw) else ""
+            return
+        n = int.from_bytes(raw[at : at + 2], "big")
+        if n == 0 or n > limit:
+            yield None, "bad"
+            return
+        if len(raw) - at - 2 < n:
+            yield None, "torn"
+            return
+        yield raw[at + 2 : at + 2 + n], None
+        at += 2 + n
+
+
+class Log:
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        numbers = [int(p.name) for p in (self.path / "journal").glob("*")
+                   if re.fullmatch(r"\d{6,}", p.name)]
+        self.journal = min(numbers, default=0) * SEGMENT
+
+    def file(self, name):
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def entries(self, start=0):
+        """Yields (entry, None), at the end (None, what) as frames does."""
+        seq = start
+        while True:
+            raw, size = self.file(f"journal/{seq // SEGMENT:06d}"), SEGMENT
+            if raw is None:
+                raw, size = self.file(tile_path("entries", seq // WIDTH)), WIDTH
+            skip, end = seq % size, seq - seq % size + size
+            if raw is None and (archive := self.archive(seq)):
+                first, end, raw = archive
+                skip = seq - first
+            if raw is None:
+                yield None, ""
+                return
+            for entry, what in frames(raw, ENTRY_MAX):
+                if entry is None:
+                    yield None, what
+                    return
+                if skip:
+                    skip -= 1
+                    continue
+                if len(entry) <= TAG:
+                    yield None, "bad"
+                    return
+                yield entry, None
+                seq += 1
+                if seq == end:
+                    break
+
+    def detached(self):
+        raw = self.file("detached")
+        return int(raw) if raw is not None else 0
+
+    def archive(self, seq):
+        """(first, end, bytes of the entries' frames) of an attached archive, or None."""
+        for p in (self.path / "archive").glob("*-*"):
+            first, end = map(int, p.name.split("-"))
+            if first <= seq < end:
+                raw = p.read_bytes()
+                at = raw.index(b"\ncheckpoint ") + 12
+                line_end = raw.index(b"\n", at)
+                return first, end, raw[line_end + 1 + int(raw[at:line_end]) :]
+        return None
+
+    def leaf(self, i):
+        """The stored hash of a leaf, or None."""
+        tile = self.file(tile_path(0, i // WIDTH))
+        if tile is not None and len(tile) >= WIDTH * 32:
+            return tile[i % WIDTH * 32 :][:32]
+        raw = self.file(f"journal/{i // SEGMENT:06d}.leaves") or b""
+        h = raw[i % SEGMENT * 32 :][:32]
+        return h if len(h) == 32 else None
+
+
+class TileCheck:
+    def __init__(self, log):
+        self.log, self.size, self.bundle = log, 0, b""
+        self.levels = [[] for _ in range(8)]
+        self.tiles = [0] * 8
+
+    def wrong(self, level, n, width, want, may_lack):
+        have = self.log.file(tile_path(level, n, width))
+        return not may_lack if have is None else have != want
+
+    def add(self, entry, leaf):
+        stored = self.log.leaf(self.size) if self.size >= self.log.journal else None
+        self.size += 1
+        self.levels[0].append(leaf)
+        if entry is not None:
+            self.bundle += struct.pack(">H", len(entry)) + entry
+        may_lack, bad, level = self.size > self.log.journal, False, 0
+        while len(self.levels[level]) == WIDTH:
+            n = self.tiles[level]
+            if level == 0 and may_lack:
+                bad = bad or self.wrong("entries", n, WIDTH, self.bundle, True)
+            bad = bad or self.wrong(level, n, WIDTH, b"".join(self.levels[level]), may_lack)
+            self.levels[level + 1].append(root_of(self.levels[level]))
+            self.levels[level] = []
+            self.tiles[level] += 1
+            level += 1
+        if not self.levels[0]:
+            self.bundle = b""
+        return bad or stored not in (None, leaf)
+
+    def partial(self):
+        if self.levels[0] and self.wrong("entries", self.tiles[0], len(self.levels[0]),
+                                         self.bundle, True):
+            return True
+        return any(hashes and self.wrong(level, self.tiles[level], len(hashes),
+                                         b"".join(hashes), True)
+                   for level, hashes in enumerate(self.levels))
+
+
+def judge_stretch(log, good, size, root):
+    """What was done to the entries behind a good tree so that they do not give the signed root."""
+    now, damaged = [], False
+    for entry, what in log.entries(good.size):
+        if entry is None:
+            damaged = what == "bad"
+            break
+        now.append(leaf_hash(entry))
+        if len(now) > size - good.size:
+            break
+    stored, tree = [], good.copy()
+    while len(stored) < size - good.size:
+        h = log.leaf(good.size + len(stored))
+        if h is None:
+            break
+        stored.append(h)
+        tree.add(h)
+    if tree.size != size or tree.root() != root:
+        raise Bad("truncated" if len(now) < size - good.size else "edited", good.size)
+    i = 0
+    while i < min(len(now), len(stored)) and now[i] == stored[i]:
+        i += 1
+    seq = good.size + i
+    if i == len(now):
+        raise Bad("edited" if damaged else "truncated", seq)
+    later = now[i] in stored[i + 1 :]
+    moved = i < len(stored) and stored[i] in now[i + 1 :]
+    raise Bad({(True, True): "reordered", (True, False): "deleted", (False, True): "inserted"}
+              .get((later, moved), "edited"), seq)
+
+
+class Verifier:
+    def __init__(self, log, key, pinned=None):
+        self.log, self.key, self.pinned = log, Key.copy_of(key), pinned
+        self.rotation = None  # (seq, public key) of an event that no checkpoint covers yet
+        self.tree, self.good = Tree(), Tree()
+        self.notes = frames(log.file("checkpoints") or b"", NOTE_MAX)
+        self.next, self.anomaly, self.latest = None, None, 0
+        self.good_checkpoints = 0
+        self.detached, self.said, self.said_next = log.detached(), 0, 0
+        self.skipped = []
+
+    def open(self, note):
+        try:
+            return self.key.open(note)
+        except Bad as bad:
+            raise Bad(bad.verdict, self.good.size) from None
+
+    def next_checkpoint(self):
+        note, what = next(self.notes, (None, ""))
+        self.next = None
+        if note is None:
+            if what == "bad":
+                raise Bad("bad-checkpoint", self.good.size)
+            return
+        size, root = self.open(note)
+        if size < self.good.size:
+            raise Bad("bad-checkpoint", size)
+        self.next = size, root
+
+    def suspect(self, verdict, seq):
+        self.anomaly = self.anomaly or Bad(verdict, seq)
+
+    def reach(self):
+        if self.pinned and self.pinned[0] == self.tree.size and self.pinned[1] != self.tree.root():
+            raise Bad("fork", 0)
+        while self.next and self.next[0] == self.tree.size:
+            if self.next[1] != self.tree.root():
+                if self.good.size == self.tree.size:
+                    raise Bad("fork", 0)
+                self.judge_stretch()
+            if self.anomaly:
+                raise self.anomaly
+            self.good = self.tree.copy()
+            self.said = self.said_next
+            self.good_checkpoints += 1
+            if self.rotation and self.rotation[0] < self.good.size:
+                self.key.add(self.rotation[1])
+            self.next_checkpoint()
+
+    def judge_stretch(self):
+        if self.skipped and self.skipped[-1] >= self.good.size:
+            if self.tree.size < self.next[0]:
+                raise Bad("truncated", self.tree.size)
+            raise Bad("bad-tile", self.good.size)
+        judge_stretch(self.log, self.good, *self.next)
+
+    def entries(self):
+        """As the log's, but (None, leaf) for each entry of a bundle that only an archive has."""
+        seq = 0
+        while True:
+            what = ""
+            for entry, what in self.log.entries(seq):
+                if entry is None:
+                    break
+                yield entry, None
+                seq += 1
+            if seq >= self.detached or seq % WIDTH or what:
+                yield None, what
+                return
+            for _ in range(WIDTH):
+                leaf = self.log.leaf(seq)
+                if leaf is None:
+                    yield None, ""
+                    return
+                yield None, leaf
+                seq += 1
+
+    def skip(self, leaf):
+        seq = self.tree.size
+        self.skipped = [self.skipped[0] if self.skipped else seq, seq]
+        if seq % WIDTH == 0:
+            self.domains.lose_track()
+        self.tree.add(leaf)
+        bad = self.tiles.add(None, leaf)
+        if bad or (self.tree.size == self.latest and self.tiles.partial()):
+            self.suspect("bad-tile", seq)
+
+    def disclosed(self):
+        keys = {}
+        for entry, leaf in self.entries():
+            if entry is None and isinstance(leaf, bytes):
+                continue
+            if entry is None:
+                return keys
+            try:
+                e = Event(entry[:-TAG])
+            except ValueError:
+                continue
+            if e.kind == "key-disclosed":
+                keys.setdefault((e.fields["disclosed_domain"], e.fields["disclosed_epoch"]),
+                                e.fields["key"])
+        return keys
+
+    def take(self, seq, entry):
+        leaf = leaf_hash(entry)
+        self.tree.add(leaf)
+        bad = self.tiles.add(entry, leaf)
+        if not bad and self.tree.size == self.latest:
+            bad = self.tiles.partial()
+        if bad:
+            self.suspect("bad-tile", seq)
+        try:
+            e = Event(entry[:-TAG])
+        except ValueError:
+            self.suspect("bad-event", seq)
+            return
+        if e.kind == "log-detached":
+            self.said_next = max(self.said_next, e.fields["first"] + e.fields["count"])
+        if e.kind == "key-rotation" and len(e.fields["new_key"]) == 32:
+            self.rotation = seq, e.fields["new_key"]
+        verdict = self.domains.take(seq, entry[:-TAG], entry[-TAG:], e, self.good.size)
+        if verdict:
+            self.suspect(verdict, seq)
+
+    def run(self):
+        latest = self.log.file("checkpoint")
+        self.unknown = None
+        if latest is not None:
+            try:
+                self.latest = self.open(latest)[0]
+            except Bad as bad:
+                claimed = re.match(rb"[^\n]*\n(0|[1-9]\d*)\n", latest)
+                if bad.verdict != "unknown-key" or not claimed:
+                    raise
+                self.latest, self.unknown = int(claimed[1]), latest
+        self.tiles, self.domains = TileCheck(self.log), Domains(self.disclosed())
+        self.next_checkpoint()
+        what = ""
+        for entry, what in self.entries():
+            self.reach()
+            if entry is None and isinstance(what, bytes):
+                self.skip(what)
+                continue
+            if entry is None:
+                if self.next:
+                    self.judge_stretch()
+                if what == "bad":
+                    self.suspect("unfinished-tail", self.tree.size)
+                break
+            self.take(self.tree.size, entry)
+        self.end(what)
+
+    def end(self, what):
+        signed = self.good.size if self.good_checkpoints else 0
+        if self.unknown is not None:
+            self.open(self.unknown)
+        if self.latest > signed:
+            raise Bad("truncated", signed)
+        if self.pinned and self.pinned[0] > signed:
+            raise Bad("rollback", signed)
+        if self.skipped and self.said <= self.skipped[1]:
+            raise Bad("deleted", max(self.skipped[0], self.said))
+        if self.tree.size - self.good.size > UNSIGNED_MAX:
+            raise Bad("truncated", self.good.size)
+        if self.anomaly:
+            raise self.anomaly
+        if what == "torn":
+            raise Bad("unfinished-tail", self.tree.size)
+
+
+# --- bundles and proofs (bundle.md, log.md)
+
+def followed(key, lines):
+    """The keys that a list of changes leads to (checkpoint.md)."""
+    key = Key.copy_of(key)
+    for line in lines:
+        entry, proof = (unbase64(part) for part in line.split(b" ")[1:])
+        fields = Event(entry[:-TAG]).fields
+        if key.present != fields["old_key"]:
+            continue
+        alone = Key.copy_of(key)
+        alone.keys = {}
+        alone.add(key.present)
+        check_proof(proof, entry, alone)
+        key.add(fields["new_key"])
+        key.present = fields["new_key"]
+    return key
+
+
+def check_bundle(raw, key):
+    head, sep, note = raw.partition(b"\n\n")
+    lines = head.split(b"\n")
+    if not sep or lines[0] != b"provost-bundle@v1" or len(raw) > 64 << 20:
+        raise Bad("not a bundle")
+    rotations = [line for line in lines[1:] if line.startswith(b"rotation ")]
+    size, root = followed(key, rotations).open(note)
+    calls, items, last = [], [], -1
+    for line in lines[1:]:
+        if line.startswith(b"call ") and not items:
+            calls.append(line[5:])
+            continue
+        if line.startswith(b"rotation ") and not items:
+            continue
+        seq, entry, *path = line.split(b" ")
+        entry, path = unbase64(entry), [unbase64(h, 32) for h in path]
+        if not re.match(rb"(0|[1-9]\d*)\Z", seq) or not entry or None in path or int(seq) <= last:
+            raise Bad("malformed")
+        last = int(seq)
+        if not included(last, size, leaf_hash(entry), path, root):
+            raise Bad("not in the log", last)
+        items.append((last, entry, Event(entry[:-TAG])))
+    commitments, keys = {}, {}
+    for _, _, e in items:
+        if e.kind == "domain-open" and e.dseq == 0:
+            commitments.setdefault((e.domain, 0), (0, e.fields["commitment"]))
+        if e.kind == "epoch-end":
+            commitments.setdefault((e.domain, e.epoch + 1),
+                                   (e.dseq + 1, e.fields["next_commitment"]))
+        if e.kind == "key-disclosed":
+            keys.setdefault((e.fields["disclosed_domain"], e.fields["disclosed_epoch"]),
+                            e.fields["key"])
+    rechecked = 0
+    for seq, entry, e in items:
+        k = keys.get((e.domain, e.epoch))
+        if k is None:
+            continue
+        first, commitment = commitments.get((e.domain, e.epoch), (None, None))
+        if commitment != SHA(k).digest() or e.dseq < first or e.dseq - first > 1 << 20:
+            raise Bad("wrong key", seq)
+        for _ in range(e.dseq - first):
+            k = step(k)
+        if hmac.new(k, entry[:-TAG], "sha256").digest() != entry[-TAG:]:
+            raise Bad("wrong-tag", seq)
+        rechecked += 1
+    alphabet = b"0123456789abcdefghjkmnpqrstvwxyz"
+    for call in calls:
+        value = 0
+        if len(call) != 16 or any(c not in alphabet for c in call):
+            raise Bad("malformed")
+        for c in call:
+            value = value << 5 | alphabet.index(c)
+        if not any(e.invocation == value.to_bytes(10, "big") for _, _, e in items):
+            raise Bad("a call without events")
+    return len(items), rechecked
+
+
+def check_proof(raw, entry, key):
+    head, _, note = raw.partition(b"\n\n")
+    lines = head.split(b"\n")
+    if lines[0] != b"c2sp.org/tlog-proof@v1":
+        raise Bad("not a proof")
+    size, root = key.open(note)
+    index, path = int(lines[1].removeprefix(b"index ")), [unbase64(h, 32) for h in lines[2:]]
+    if None in path or not included(index, size, leaf_hash(entry), path, root):
+        raise Bad("not in the log")
+    return index
+
+
+def verify_log(directory, key, pinned=None):
+    """(verdict, first event or None)."""
+    try:
+        Verifier(Log(directory), key, pinned).run()
+    except Bad as bad:
+        return bad.verdict, bad.seq
+    return "ok", None
+
+
+def main(args):
+    read = lambda name: pathlib.Path(name).read_bytes()
+    try:
+        if args[0] == "log":
+            key = Key(read(args[2]))
+            pinned = key.open(read(args[4])) if args[3:4] == ["--pin"] else None
+            verdict, seq = verify_log(args[1], key, pinned)
+            print(verdict if seq is None else f"{verdict} e{seq}")
+            return verdict != "ok"
+        if args[0] == "bundle":
+            print("ok: %d entries, %d tags rechecked" % check_bundle(read(args[1]), Key(read(args[2]))))
+        else:
+            print("ok: e%d" % check_proof(read(args[1]), read(args[2]), Key(read(args[3]))))
+        return 0
+    except (Bad, ValueError) as bad:
+        print("bad:", bad)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+pv_fuzzer(escape SOURCES escape_fuzz.c LINKS pv_cli_text CORPUS corpus/escape)

@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+"""Old events move into archives while the platform runs and while it is killed; what is left verifies,
+both checkers agree, attached archives bring all of it back, and the graph says what it lacks."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+from provost_platform import BUILD, PROGRAMS, SOURCE, Platform
+
+sys.path.insert(0, str(SOURCE / "tests" / "checker"))
+import provost_check as checker  # noqa: E402
+
+
+def fill(p, events):
+    """A log of that many events, by the same code that keeps the daemon's; quicker than requests."""
+    subprocess.run([BUILD / "bin" / "fill_log", p.state, str(events)], check=True)
+    owner = (p.state / "log").stat()
+    subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", p.state / "log"], check=True)
+
+
+def entries_left(p):
+    return sum(1 for f in (p.state / "log" / "tile" / "entries").iterdir() if f.is_file())
+
+
+def main():
+    rng = random.Random(5)
+    with Platform("--without-bpf") as p:
+        p.deploy("echo", PROGRAMS / "echo")
+        p.stop()
+        fork = p.dir / "fork"  # another history by the same key
+        subprocess.run(["cp", "-a", p.state, fork], check=True)
+        subprocess.run([BUILD / "bin" / "fill_log", fork, "50000"], check=True)
+        shutil.rmtree(fork / "graph")  # it would be waited for
+        subprocess.run([BUILD / "bin" / "provost", "--state", fork, "audit", "archive",
+                        p.dir / "fork.archive"], check=True)
+        fill(p, 50000)
+        p.start()
+        key = p.dir / "log.pub"
+        p.cli("key", "export-public", "-o", key)
+
+        def agree(both=True, **wanted):
+            r = p.cli("verify", "--key", key, "--json", check=False)
+            got = json.loads(r.stdout)["log"]
+            place = got.get("first_bad_event")
+            if both:  # the other checker takes seconds
+                found = checker.verify_log(p.state / "log", checker.Key(key.read_bytes()))
+                assert found == (got["verdict"], int(place[1:]) if place else None), (found, got)
+            for name, value in wanted.items():
+                assert got[name] == value, (name, value, got)
+            return json.loads(r.stdout)
+
+        before = entries_left(p)
+        first, second = p.dir / "1.archive", p.dir / "2.archive"
+        p.cli("audit", "prove", "e40", "-o", p.dir / "proof", "--entry", p.dir / "entry")
+        r = p.cli("audit", "archive", p.dir / "fork.archive", check=False)
+        assert r.returncode != 0 and b"not those of this log" in r.stderr, r
+        assert not (p.state / "log" / "detached").exists()
+        p.cli("audit", "archive", "--keep", "45000", first)
+        said = json.loads(p.cli("audit", "archive", "--json", second).stdout)
+        assert 4000 < said["first"] < 5500 and said["end"] == 16384 and said["detached"], said
+        end = said["end"]
+        deadline = time.monotonic() + 20
+        while entries_left(p) > before - end // 256:
+            assert time.monotonic() < deadline, "the bundles stay"
+            time.sleep(0.1)
+        assert p.cli("audit", "archive", p.dir / "3", check=False).returncode == 6
+        assert not (p.dir / "3").exists()
+        assert p.request("POST", "/function/echo", b"later")[0] == 200
+        p.cli("verify", "--proof", p.dir / "proof", "--entry", p.dir / "entry", "--key", key)
+        p.cli("audit", "prove", "e40", "-o", p.dir / "proof2")
+        assert p.cli("audit", "prove", "e40", "--entry", p.dir / "x", check=False).returncode == 3
+        for file in (first, second):
+            p.cli("verify", "--archive", file, "--key", key)
+        (p.dir / "bad").write_bytes(first.read_bytes()[:-3] + b"bad")
+        assert p.cli("verify", "--archive", p.dir / "bad", "--key", key, check=False).returncode == 1
+        assert p.cli("audit", "attach", p.dir / "bad", check=False).returncode == 1
+        deadline = time.monotonic() + 30
+        while p.json("status").get("basis", {"log_size": 0})["log_size"] < 50000:
+            assert time.monotonic() < deadline, "the graph stays behind"
+            time.sleep(0.1)
+        basis = p.cli("audit", "find", "echo").stderr.decode()
+        assert f"first {end} events in archives" in basis, basis
+        p.stop()
+        whole = agree(verdict="ok", detached_events=end)
+        assert whole["graph"]["verdict"] == "ok", whole
+
+        # a graph made now begins behind the archives and says so; with them it is whole again
+        digest = p.cli("graph", "digest").stdout
+        p.cli("graph", "rebuild")
+        found = json.loads(p.cli("audit", "find", "--kind", "log-open", "--json").stdout)
+        assert found["basis"]["first_event"] == end, found["basis"]
+        assert agree(both=False, verdict="ok")["graph"]["verdict"] == "ok"
+        p.cli("audit", "attach", first)
+        agree(verdict="ok", detached_events=end - said["first"])
+        p.cli("audit", "attach", second)
+        agree(both=False, verdict="ok", detached_events=0)
+        p.cli("graph", "rebuild")
+        assert p.cli("graph", "digest").stdout == digest
+        p.cli("audit", "prove", "e40", "-o", p.dir / "proof", "--entry", p.dir / "entry2")
+        assert (p.dir / "entry2").read_bytes() == (p.dir / "entry").read_bytes()
+
+        # what was archived and then edited is found behind the link, too
+        raw = bytearray(second.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        second.write_bytes(raw)
+        agree(both=False, verdict="edited")
+        raw[len(raw) // 2] ^= 1
+        second.write_bytes(raw)
+
+        # asked for without a daemon, and killed at whatever moment
+        for i in range(1):
+            fill(p, 17000)
+            name = p.dir / f"k{i}.archive"
+            p.cli("audit", "archive", name)
+            p.start(wait=False)
+            time.sleep(0.1 + rng.random() * 0.6)
+            p.kill_all()
+            p.start()
+            deadline = time.monotonic() + 10
+            while (p.state / "keys" / "detach").exists():
+                assert time.monotonic() < deadline, "the request is never done"
+                time.sleep(0.05)
+            p.stop()
+            p.cli("verify", "--archive", name, "--key", key)
+        last = agree(both=False, verdict="ok")
+        assert last["log"]["detached_events"] > 0 and last["graph"]["verdict"] == "ok", last
+        # nothing else may be missing
+        shutil.rmtree(p.state / "log" / "archive")
+        gone = last["log"]["detached_events"] + end
+        (p.state / "log" / "tile" / "entries" / f"{gone // 256 % 1000:03d}").unlink()
+        agree(both=False, verdict="truncated", first_bad_event=f"e{gone}")
+    print(f"{gone} events in three archives")
+
+
+main()

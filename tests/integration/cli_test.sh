@@ -1,0 +1,197 @@
+#!/bin/bash
+# The command line as users meet it: help, exit codes, escaping, JSON; then, with a daemon of its own,
+# the life of a function. Needs PV_BUILD. The second half needs root and says so when it skips.
+set -u
+provost=$PV_BUILD/bin/provost
+daemon=$PV_BUILD/bin/provostd
+work=$(mktemp -d) || exit 1
+chmod 755 "$work" # the roles have users of their own
+daemon_pid=
+failed=0
+cleanup()
+{
+    if [ -n "$daemon_pid" ]; then
+        kill "$daemon_pid" 2>/dev/null
+        wait "$daemon_pid"
+    fi
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+# expect CODE WHAT COMMAND...: runs it, compares the exit code; output stays in $work/out and err.
+expect()
+{
+    local want=$1 what=$2 got
+    shift 2
+    "$@" >"$work/out" 2>"$work/err" </dev/null
+    got=$?
+    if [ "$got" != "$want" ]; then
+        echo "FAIL: $what: exit code $got instead of $want"
+        head -5 "$work/err"
+        failed=1
+    fi
+}
+# contains FILE PATTERN WHAT
+contains()
+{
+    if ! grep -q -- "$2" "$work/$1"; then
+        echo "FAIL: $3: no '$2' in $1:"
+        head -5 "$work/$1"
+        failed=1
+    fi
+}
+is_json()
+{
+    if ! python3 -m json.tool "$work/out" >/dev/null; then
+        echo "FAIL: $1: no JSON"
+        head -5 "$work/out"
+        failed=1
+    fi
+}
+
+# --- without a daemon ---
+export PROVOST_URL=http://127.0.0.1:1 PROVOST_STATE=$work/none
+unset PROVOST_TOKEN_FILE
+for command in deploy list describe remove invoke logs 'secret create' 'secret list' 'secret remove' \
+    'audit find' 'audit trace' 'audit path' 'audit timeline' 'audit export' verify witness 'graph rebuild' \
+    run status completion version; do
+    # shellcheck disable=SC2086 # a command of two words
+    expect 0 "help of $command" "$provost" $command --help
+    contains out "Usage: provost $command" "help of $command"
+done
+expect 0 help "$provost" --help
+contains out deploy help
+expect 0 version "$provost" --json version
+is_json version
+expect 2 'no command' "$provost"
+expect 2 'unknown command' "$provost" bogus
+expect 2 'unknown option' "$provost" list --bogus
+expect 2 'missing argument' "$provost" describe
+expect 2 'one argument too many' "$provost" describe a b
+expect 2 'bad size' "$provost" deploy f /bin/true --memory 64X
+expect 2 'bad grant' "$provost" deploy f /bin/true --env =x
+expect 2 'command line without --' "$provost" deploy f /bin/true /function/true
+expect 3 'package not found' "$provost" deploy f "$work/nothing"
+expect 4 'no daemon' "$provost" list
+contains err 'provostd running' 'no daemon'
+expect 4 'no daemon, status' "$provost" status
+expect 3 'no graph' "$provost" audit find x
+expect 3 'no log' "$provost" verify
+expect 2 'trace without a direction' "$provost" audit trace e1
+expect 0 completion "$provost" completion bash
+expect 2 'run without a file' "$provost" run
+expect 2 'run with a bad finish' "$provost" run --repeat 2 --finish never /bin/cat
+expect 2 'check without repeat' "$provost" run --check /bin/cat
+bash -n "$work/out" || { echo 'FAIL: completion is no bash'; failed=1; }
+
+# --- programs in micro-VMs ---
+if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
+    expect 0 'run' "$provost" run /bin/echo hello there
+    contains out '^hello there$' 'what a program prints'
+    expect 7 'run, exit code' "$provost" run /bin/sh -c 'exit 7'
+    expect 127 'run nothing' "$provost" run /nowhere/at/all
+    expect 126 'run no program' "$provost" run /etc/passwd
+    expect 134 'run, aborted' "$provost" run /bin/sh -c 'kill -ABRT $$'
+    expect 124 'run, deadline' "$provost" run --timeout 200ms /bin/sh -c 'while :; do :; done'
+    contains err 'deadline' 'why a program was ended'
+    expect 124 'run, calls' "$provost" run --calls 5 /bin/sh -c 'echo x'
+    expect 0 'run, trace' "$provost" run --trace --env A=b /bin/sh -c 'echo $A'
+    contains out '^b$' 'a variable'
+    contains err 'exit_group(0)' 'a trace'
+    expect 0 'run, statistics' "$provost" run --stats /bin/true
+    contains err 'system calls' 'statistics'
+    expect 0 'run, repeated' "$provost" run --repeat 5 --check /bin/cat
+    contains err '5 of 5 the same' 'answers of repeated runs'
+else
+    echo "provost run is not tried: /dev/kvm is missing or not ours"
+fi
+
+# --- with a daemon ---
+if [ "$(id -u)" != 0 ] || [ ! -x "$daemon" ]; then
+    echo "the half with a daemon is skipped: it needs root and provostd"
+    [ "$failed" = 0 ] && exit 77
+    exit 1
+fi
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export PROVOST_URL=http://127.0.0.1:$port PROVOST_STATE=$work/state
+without=
+"$daemon" --state-dir "$PROVOST_STATE" --listen "127.0.0.1:$port" >"$work/daemon.log" 2>&1 &
+daemon_pid=$!
+for _ in $(seq 100); do
+    grep -q 'ready on' "$work/daemon.log" && break
+    if ! kill -0 "$daemon_pid" 2>/dev/null && [ -z "$without" ]; then
+        without=--without-bpf # this machine cannot load the probes
+        "$daemon" --state-dir "$PROVOST_STATE" --listen "127.0.0.1:$port" $without >"$work/daemon.log" 2>&1 &
+        daemon_pid=$!
+    fi
+    sleep 0.1
+done
+
+cat >"$work/reply" <<'SH'
+#!/bin/sh
+read -r line
+echo "log of $line" >&2
+case $line in
+fail) exit 3 ;;
+*) printf '\033[2J%s' "$line" ;;
+esac
+SH
+chmod 755 "$work/reply"
+printf s3cret >"$work/secret"
+expect 0 'secret create' "$provost" secret create cli-secret --from-file "$work/secret"
+expect 0 'secret list' "$provost" secret list
+contains out cli-secret 'secret list'
+expect 0 deploy "$provost" deploy reply "$work/reply" --timeout 5s --memory 32M --secret cli-secret \
+    -e A=b -- /bin/sh /function/reply
+contains out 'deployed reply version 1' deploy
+expect 0 list "$provost" list
+contains out reply list
+expect 0 'list as JSON' "$provost" list --json
+is_json list
+expect 0 describe "$provost" describe reply
+contains out reply describe
+expect 3 'describe nothing' "$provost" describe no-such-function
+expect 0 invoke "$provost" invoke reply -d hello
+contains err '^call-id: [0-9a-z]\{16\}$' invoke
+[ "$(od -An -c "$work/out" | tr -d ' \n')" = '033[2Jhello' ] || { echo 'FAIL: the body is not what the function wrote'; failed=1; }
+call=$(sed -n 's/^call-id: //p' "$work/err")
+expect 1 'a failing function' "$provost" invoke reply -d fail
+expect 3 'invoke nothing' "$provost" invoke no-such-function
+expect 0 'invoke as JSON' "$provost" invoke reply -d hello --json
+is_json 'invoke as JSON'
+# on a terminal the function's escape sequence must arrive as text
+script -qc "'$provost' invoke reply -d hello" /dev/null >"$work/out" 2>/dev/null </dev/null
+contains out '\\x1b\[2Jhello' 'escaping on a terminal'
+expect 0 logs "$provost" logs reply --tail 10
+contains out 'log of hello' logs
+printf wrong >"$work/token"
+expect 5 'a wrong token' "$provost" --token-file "$work/token" list
+
+# the audit waits until the graph has the call
+expect 0 'find the call' "$provost" audit find "$call"
+contains out "$call" 'find the call'
+contains err 'basis: .*log entries' 'the basis'
+expect 0 'a prefix of the call id' "$provost" audit timeline "${call:0:10}"
+expect 0 timeline "$provost" audit timeline "$call" --json
+is_json timeline
+expect 0 'trace back' "$provost" audit trace --back "$call"
+expect 0 'trace forward' "$provost" audit trace --forward "$call" --json
+is_json 'trace forward'
+expect 0 export "$provost" audit export --format dot "$call"
+contains out digraph export
+expect 3 'an unknown call' "$provost" audit timeline 0000000000000000
+expect 0 status "$provost" status
+expect 0 verify "$provost" verify
+expect 0 'verify as JSON' "$provost" verify --json
+is_json 'verify as JSON'
+expect 7 'rebuild under a running daemon' "$provost" graph rebuild
+expect 0 remove "$provost" remove reply
+expect 3 'remove twice' "$provost" remove reply
+expect 0 'secret remove' "$provost" secret remove cli-secret
+
+kill "$daemon_pid"
+wait "$daemon_pid"
+daemon_pid=
+expect 0 'rebuild' "$provost" graph rebuild
+expect 0 'verify without the daemon' "$provost" verify
+exit "$failed"

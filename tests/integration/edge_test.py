@@ -1,0 +1,464 @@
+#!/usr/bin/python3
+"""The gateway's edges over real sockets: half-closed, slow, too many and lying clients, a full queue,
+the egress proxy, a full disk, versions after a restart, and the last words of a clean stop."""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import threading
+import time
+
+from provost_platform import BUILD, Platform, PROGRAMS, children, together
+
+NET = r'''#!/usr/bin/python3
+import socket, sys
+ask = sys.stdin.buffer.read()
+s = socket.create_connection(("127.0.0.1", 3128))
+if ask.startswith(b"CONNECT"):
+    s.sendall(ask)
+    answer = s.recv(4096)
+    s.sendall(b"through the tunnel")
+    s.shutdown(socket.SHUT_WR)
+else:
+    s.sendall(ask)
+    answer = b""
+while True:
+    part = s.recv(4096)
+    if not part:
+        break
+    answer += part
+sys.stdout.buffer.write(answer)
+'''
+
+
+def dial(p):
+    return socket.create_connection(("127.0.0.1", p.port), timeout=30)
+
+
+def read_all(s):
+    data = b""
+    while True:
+        part = s.recv(65536)
+        if not part:
+            return data
+        data += part
+
+
+def exchange(p, data):
+    with dial(p) as s:
+        s.sendall(data)
+        return read_all(s)
+
+
+def status(answer):
+    return int(answer[9:12]) if answer.startswith(b"HTTP/1.") else 0
+
+
+def reset(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def post(path, body, extra=""):
+    return (f"POST {path} HTTP/1.1\r\nHost: x\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
+            .encode() + body)
+
+
+def half_closed(p):
+    with dial(p) as s:
+        s.sendall(post("/function/slow", b"half"))
+        s.shutdown(socket.SHUT_WR)
+        answer = read_all(s)
+    assert status(answer) == 200 and answer.endswith(b"half"), answer
+    # A head without its end is no request: nobody waits for the rest.
+    with dial(p) as s:
+        s.sendall(b"GET /healthz HTTP/1.1\r\n")
+        s.shutdown(socket.SHUT_WR)
+        assert read_all(s) == b""
+
+
+def pipelined(p):
+    """More than a connection's input buffer holds: no byte may be lost, or a request would begin in
+    the middle of another."""
+    n = 1500
+    pad = "p" * 200
+    sent = b"".join(post("/function/echo", f"<{i}>".encode(), f"X-Pad: {pad}\r\n") for i in range(n))
+    with dial(p) as s:
+        writer = threading.Thread(target=lambda: (s.sendall(sent), s.shutdown(socket.SHUT_WR)))
+        writer.start()
+        answer = read_all(s)
+        writer.join()
+    assert answer.count(b"HTTP/1.1 200 OK") == n, answer.count(b"HTTP/1.1 ")
+    assert re.findall(rb"<(\d+)>", answer) == [str(i).encode() for i in range(n)]
+
+
+SMUGGLING = [
+    b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+    b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd",
+    b"Content-Length: 4, 4\r\n\r\nabcd",
+    b"Content-Length: +4\r\n\r\nabcd",
+    b"Content-Length: 0x4\r\n\r\nabcd",
+    b"Content-Length : 4\r\n\r\nabcd",
+    b"Content-Length:\r\n 4\r\n\r\nabcd",
+    b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n4\nabcd\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n-4\r\nabcd\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n4\r\nabcdef\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n100000000\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\nA b: c\r\n\r\n",
+    b"X: a\nContent-Length: 4\r\n\r\nabcd",
+    b"X: a\rContent-Length: 4\r\n\r\nabcd",
+    b"X: a\0b\r\n\r\n",
+    b" X: folded\r\n\r\n",
+    b"Host: y\r\n\r\n",
+    b": none\r\n\r\n",
+]
+
+
+def smuggled(p):
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    for fields in SMUGGLING:
+        answer = exchange(p, b"POST /function/echo HTTP/1.1\r\nHost: x\r\n" + fields + hidden)
+        assert 400 <= status(answer) <= 501, (fields, answer)
+        assert answer.count(b"HTTP/1.1 ") == 1 and b"close" in answer, (fields, answer)
+
+
+def small_print(p):
+    head = exchange(p, b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert status(head) == 200 and head.endswith(b"\r\n\r\n") and b"Content-Length: 3" in head, head
+    code, body, fields = p.request("OPTIONS", "/healthz")
+    assert code == 405 and fields["Allow"] == "GET, HEAD", (code, fields)
+    code, body, _ = p.request("OPTIONS", "/function/env/a%2Fb%20c?x=%31", headers={
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "Connection": "close, X-Hop", "X-Hop": "1", "X-Forwarded-For": "192.0.2.1"})
+    text = body.decode()
+    for wanted in ("REQUEST_METHOD=OPTIONS", "PATH_INFO=/a/b c", "Http_Path=/a%2Fb%20c",
+                   "Http_Query=x=%31", "CONTENT_LENGTH=0", "Http_X_Forwarded_For=192.0.2.1",
+                   "Http_Traceparent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+        assert wanted in text, (wanted, text)
+    assert "Http_X_Hop" not in text and "Http_Connection" not in text, text
+    _, body, _ = p.request("GET", "/function/env")
+    assert "Http_X_Forwarded_For=127.0.0.1\n" in body.decode(), body
+    for method in ("GET", "POST"):
+        assert p.request(method, "/function/echo", body=b"")[:2] == (200, b"")
+    old = exchange(p, b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+                      b"GET /healthz HTTP/1.0\r\n\r\n")
+    assert old.count(b"200 OK") == 2 and b"Connection: keep-alive" in old, old
+
+
+def cgi(p):
+    code, body, fields = p.request("GET", "/function/cgi")
+    assert (code, body, fields["X-Made"]) == (201, b"made\n", "yes"), (code, body)
+    # A status without a body must not let one through, where it would be the next answer.
+    answer = exchange(p, b"GET /function/empty HTTP/1.1\r\nHost: x\r\n\r\n"
+                         b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert status(answer) == 204 and b"FORGED" not in answer, answer
+    assert answer.count(b"HTTP/1.1 ") == 2 and answer.endswith(b"OK\n"), answer
+    assert p.request("GET", "/function/nocgi")[0] == 502
+
+
+def queue_full(p):
+    clients = []
+    for _ in range(1200):
+        s = dial(p)
+        s.sendall(post("/function/busy", b""))
+        clients.append(s)
+    refused = []
+    for s in reversed(clients):
+        s.settimeout(0.5 if refused else 10)
+        try:
+            refused.append(s.recv(4096))
+        except TimeoutError:
+            break
+    assert refused and all(status(a) == 429 and b"Retry-After: " in a for a in refused), refused[:1]
+    assert p.request("GET", "/healthz")[0] == 200
+    for s in clients:
+        reset(s)
+    print("queue full:", len(refused), "answered 429")
+
+
+def slow_clients(p):
+    clients = [dial(p) for _ in range(1000)]
+    began = time.monotonic()
+    for s in clients:
+        s.sendall(b"GET /healthz HT")
+    for _ in range(20):
+        assert p.request("POST", "/function/echo", body=b"x")[:2] == (200, b"x")
+    answers = [read_all(s) for s in clients]
+    took = time.monotonic() - began
+    assert all(status(a) == 408 for a in answers), answers[:1]
+    assert 9 < took < 25, took
+    for s in clients:
+        s.close()
+    print(f"1000 slow clients: answered 408 after {took:.1f} s")
+
+
+def play_server(listener, seen):
+    for _ in range(2):
+        c, _ = listener.accept()
+        with c:
+            c.settimeout(10)
+            data = c.recv(4096)
+            seen.append(data)
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\noutside"
+                      if data.startswith(b"GET") else read_all(c).upper() or data.upper())
+
+
+def proxy(p):
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    seen = []
+    server = threading.Thread(target=play_server, args=(listener, seen), daemon=True)
+    server.start()
+    path = p.dir / "net.py"
+    path.write_text(NET)
+    path.chmod(0o755)
+    p.deploy("net", path, "--allow-egress", f"127.0.0.1:{port}", "--allow-egress",
+             f"localhost:{p.port}", "--timeout", "20s")
+    ask = (f"GET http://127.0.0.1:{port}/x HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+           "Connection: X-Private\r\nX-Private: 1\r\nX-Public: 2\r\n\r\n").encode()
+    code, body, _ = p.request("POST", "/function/net", body=ask)
+    assert code == 200 and body.endswith(b"outside"), body
+    assert b"X-Public: 2" in seen[0] and b"X-Private" not in seen[0], seen
+    code, body, _ = p.request("POST", "/function/net",
+                              body=f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert body.startswith(b"HTTP/1.1 200 ") and body.endswith(b"THROUGH THE TUNNEL"), body
+    server.join()
+    # The gateway itself, under a name that was granted: a call without a caller.
+    code, body, _ = p.request("POST", "/function/net", body=(
+        f"GET http://localhost:{p.port}/function/echo HTTP/1.1\r\nHost: x\r\n\r\n").encode())
+    assert body.startswith(b"HTTP/1.1 403 ") and b"gateway itself" in body, body
+
+
+CALLER = r"""#!/usr/bin/python3
+import http.client, sys
+sys.stdin.read()
+codes = []
+for i in range(100):
+    c = http.client.HTTPConnection("127.0.0.1", 8080)
+    c.request("POST", "/function/echo", body=b"x")
+    codes.append(c.getresponse().status)
+    c.close()
+print(codes.count(200))
+"""
+
+
+def calls(p):
+    """What is limited is how many connections an invocation has open, not how many it has had."""
+    path = p.dir / "caller.py"
+    path.write_text(CALLER)
+    path.chmod(0o755)
+    p.deploy("caller", path, "--allow-call", "echo", "--timeout", "30s")
+    code, body, _ = p.request("POST", "/function/caller", body=b"")
+    assert (code, body) == (200, b"100\n"), (code, body)
+
+
+def imports(p):
+    plain = p.dir / "plain.sh"
+    plain.write_text("#!/bin/sh\n")
+    plain.chmod(0o644)
+    r = p.cli("deploy", "plain", plain, check=False)
+    assert r.returncode != 0 and b"chmod +x" in r.stdout + r.stderr, r
+    r = p.cli("deploy", "keys", p.state / "keys", check=False)
+    assert r.returncode != 0 and b"state directory" in r.stdout + r.stderr, r
+
+
+def secrets(p):
+    """A missing secret is told at once; one in use stays."""
+    r = p.cli("deploy", "wanting", PROGRAMS / "echo", "--secret", "nosuch", check=False)
+    assert r.returncode == 6 and b"no secret 'nosuch'" in r.stderr, r
+    p.cli("secret", "create", "needed", "--from-file", "-", stdin=b"x")
+    p.deploy("needy", PROGRAMS / "echo", "--secret", "needed")
+    r = p.cli("secret", "remove", "needed", check=False)
+    assert r.returncode == 6 and b"used by function 'needy'" in r.stderr, r
+    p.cli("remove", "needy")
+    p.cli("secret", "remove", "needed")
+
+
+def dying_host(p):
+    """A deployment whose host dies before it is ready fails; it neither hangs nor comes back."""
+    before = {pid for pid, comm in children(p.process.pid).items() if comm == "provost-host"}
+    done = threading.Event()
+
+    def kill_new():
+        while not done.is_set():
+            for pid, comm in children(p.process.pid).items():
+                if comm == "provost-host" and pid not in before:
+                    os.kill(pid, signal.SIGKILL)
+                    return
+            time.sleep(0.002)
+
+    killer = threading.Thread(target=kill_new)
+    killer.start()
+    r = p.cli("deploy", "mortal", PROGRAMS / "spin", check=False)
+    done.set()
+    killer.join()
+    assert r.returncode == 6 and b"before it was ready" in r.stderr, r
+    assert p.cli("describe", "mortal", check=False).returncode == 3
+    p.deploy("mortal", PROGRAMS / "echo")
+
+
+def versions(p):
+    bad = p.dir / "bad.sh"
+    bad.write_text("#!/nowhere/interpreter\n")
+    bad.chmod(0o755)
+    assert p.cli("deploy", "echo", bad, check=False).returncode != 0
+    assert p.cli("deploy", "fresh", bad, check=False).returncode != 0
+    p.stop()
+    p.start()
+    deadline = time.monotonic() + 15
+    while p.request("POST", "/function/echo", body=b"still")[:2] != (200, b"still"):
+        assert time.monotonic() < deadline
+    p.deploy("echo", PROGRAMS / "echo")
+    p.deploy("fresh", PROGRAMS / "echo")
+    assert p.json("describe", "echo")["provost"]["version"] == 3
+    assert p.json("describe", "fresh")["provost"]["version"] == 2
+
+
+def confined(p):
+    for name in ("gateway", "auditor", "stitcher", "host"):
+        text = pathlib.Path(f"/proc/{p.role(name)}/status").read_text()
+        assert re.search(r"^Seccomp:\s2$", text, re.M), name
+        assert re.search(r"^NoNewPrivs:\s1$", text, re.M), name
+
+
+def last_words(p):
+    """After a clean stop the graph holds what the log holds, to the last event."""
+    notes = (p.state / "log" / "checkpoints").read_bytes().decode(errors="replace")
+    size = int(re.findall(r"provost/[0-9a-f]{16}\n(\d+)\n", notes)[-1]) if notes else 0
+    db = sqlite3.connect(f"file:{p.state}/graph/graph.db?mode=ro", uri=True)
+    top, = db.execute("SELECT count(*) FROM event").fetchone()
+    db.close()
+    assert size == top > 0, (size, top)
+    print("log and graph:", size, "events each")
+
+
+def main_run():
+    with Platform("--without-bpf") as p:
+        p.deploy("echo", PROGRAMS / "echo")
+        p.script("slow", "sleep 1; cat\n")
+        p.script("busy", "cat; sleep 20\n", "--concurrency", "1", "--prepared", "1",
+                 "--timeout", "60s")
+        p.script("env", "cat; env\n")
+        p.script("cgi", "cat\nprintf 'Status: 201 Created\\nX-Made: yes\\n\\nmade\\n'\n", "--cgi")
+        p.script("empty", "cat\nprintf 'Status: 204\\n\\nHTTP/1.1 200 OK\\r\\nX: FORGED\\r\\n\\r\\n'\n",
+                 "--cgi")
+        p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
+        for step in (confined, half_closed, pipelined, smuggled, small_print, cgi, proxy, calls,
+                     imports, secrets, dying_host, queue_full, slow_clients, versions):
+            began = time.monotonic()
+            step(p)
+            print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)
+        p.stop()
+        last_words(p)
+
+
+class Poor(Platform):
+    """Few descriptors, and no capability to raise their number."""
+
+    def start(self, wait=True):
+        self.process = subprocess.Popen(
+            ["prlimit", "--nofile=1200:1200", "setpriv", "--bounding-set=-sys_resource",
+             BUILD / "bin" / "provostd", "--state-dir", self.state, "--listen",
+             f"127.0.0.1:{self.port}", *self.options],
+            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        if wait:
+            self.wait_ready()
+
+
+def few_descriptors():
+    with Poor("--without-bpf") as p:
+        p.deploy("echo", PROGRAMS / "echo")
+        clients = [dial(p) for _ in range(700)]
+        for s in clients:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers = [s.recv(4096) for s in clients]
+        codes = sorted({status(a) for a in answers})
+        assert codes == [200, 503], codes
+        assert all(b"Retry-After" in a for a in answers if status(a) == 503)
+        for s in clients:
+            s.close()
+        time.sleep(0.3)
+        assert p.request("POST", "/function/echo", body=b"back")[:2] == (200, b"back")
+        print("few descriptors: held,", sum(status(a) == 503 for a in answers), "answered 503")
+
+
+def full_disk():
+    with Platform("--without-bpf") as p:
+        p.deploy("echo", PROGRAMS / "echo")
+        p.stop()
+        registry = p.state / "registry"
+        entry = (registry / "echo.json").read_bytes()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "tmpfs", registry],
+                       check=True)
+        try:
+            (registry / "echo.json").write_bytes(entry)
+            subprocess.run(["chown", "-R", f"--reference={p.state}/registry", registry], check=True)
+            (registry / "ballast").write_bytes(b"")
+            p.start()
+            uid = registry.stat().st_uid
+            for f in registry.iterdir():
+                subprocess.run(["chown", f"{uid}:{uid}", f], check=True)
+            p.stop()
+            p.start()
+            try:
+                (registry / "ballast").write_bytes(b"x" * 65536)
+            except OSError:
+                pass
+            r = p.cli("deploy", "echo", PROGRAMS / "env", check=False)
+            said = (r.stdout + r.stderr).decode()
+            assert r.returncode != 0 and "No space left on device" in said, said
+            assert p.request("POST", "/function/echo", body=b"old")[:2] == (200, b"old")
+            (registry / "ballast").unlink()
+            p.deploy("echo", PROGRAMS / "echo")
+            p.stop()
+        finally:
+            subprocess.run(["umount", registry], check=False)
+        print("full disk: held")
+
+
+def many_functions():
+    """More of them than the gateway may have requests under way to the supervisor (fewer where a
+    sanitizer makes their hosts slow)."""
+    with Platform("--without-bpf") as p:
+        token = {"Authorization": "Bearer " + (p.state / "admin.token").read_text().strip()}
+        n = 80 if os.environ.get("PV_SANITIZE") else 300
+
+        def deploy(i):
+            return p.request("POST", "/system/functions", headers=token, body=json.dumps({
+                "service": f"f{i}", "image": str(PROGRAMS / "echo"),
+                "provost": {"concurrency": 1, "prepared": 0}}))[0]
+
+        assert together([lambda i=i: deploy(i) for i in range(n)], 4) == [202] * n
+        p.stop()
+        p.start()
+        deadline = time.monotonic() + 60
+        ready = 0
+        while ready < n:
+            assert time.monotonic() < deadline, f"{ready} of {n} came back"
+            time.sleep(0.3)
+            listed = json.loads(p.request("GET", "/system/functions", headers=token)[1])
+            ready = sum(f["provost"]["state"] == "ready" for f in listed)
+        print("many functions: held")
+
+
+if __name__ == "__main__":
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    few_descriptors()
+    full_disk()
+    many_functions()
+    main_run()
+    print("edge: all held")

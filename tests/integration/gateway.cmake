@@ -1,0 +1,6 @@
+add_executable(gateway_test ${CMAKE_CURRENT_LIST_DIR}/gateway_test.c)
+target_compile_definitions(gateway_test PRIVATE PV_GATEWAY_PATH="$<TARGET_FILE:provost-gateway>")
+target_link_libraries(gateway_test PRIVATE pv_flags pv_base pv_event pv_spec pv_lib::cmocka Threads::Threads)
+add_dependencies(gateway_test provost-gateway)
+add_test(NAME integration.gateway COMMAND gateway_test)
+set_tests_properties(integration.gateway PROPERTIES LABELS "integration;priv" SKIP_RETURN_CODE 77 TIMEOUT 60)

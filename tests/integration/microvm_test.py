@@ -1,0 +1,83 @@
+#!/usr/bin/python3
+"""The platform with functions in micro-VMs: what they read is in the graph, what comes of it is found,
+a program that does not fit is a process and describe says so."""
+
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from provost_platform import Platform, PROGRAMS, skip  # noqa: E402
+
+SECRET = "/var/openfaas/secrets/api-key"
+
+
+def describe(p, name):
+    return p.json("describe", name)["provost"]
+
+
+def secrets_are_followed(p):
+    p.cli("secret", "create", "api-key", "--from-file", "-", stdin=b"k3y-of-the-house")
+    p.deploy("show", PROGRAMS / "show", "--secret", "api-key")
+    assert describe(p, "show")["mode"] == "microvm", describe(p, "show")
+    status, body, headers = p.request("POST", "/function/show", SECRET)
+    assert (status, body) == (200, b"k3y-of-the-house"), (status, body)
+    leak = headers["X-Call-Id"]
+    status, body, headers = p.request("POST", "/function/show", "/etc/hostname-that-is-none")
+    assert (status, body) == (200, b"(none)"), (status, body)
+    innocent = headers["X-Call-Id"]
+
+    path = p.json("audit", "path", "--from", "api-key", "--to", leak)
+    assert any(n["name"] == SECRET for n in path["nodes"]), path
+    assert p.cli("audit", "path", "--from", "api-key", "--to", innocent,
+                 check=False).stdout.count(b"\n") < 3
+    what = p.cli("audit", "timeline", leak).stdout.decode()
+    assert f"read {SECRET}" in what and "microvm" not in what, what
+
+
+def calls_go_through_the_gateway(p):
+    p.deploy("connect", PROGRAMS / "connect", "--allow-call", "show", "--class", "microvm")
+    request = ("POST /function/show HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+               f"{len(SECRET)}\r\n\r\n{SECRET}")
+    status, body, headers = p.request("POST", "/function/connect", request)
+    assert status == 200 and b"k3y-of-the-house" in body, (status, body)
+    path = p.json("audit", "path", "--from", "api-key", "--to", headers["X-Call-Id"])
+    assert {"show", "connect"} <= {n.get("function") for n in path["nodes"]}, path
+
+
+def calls_carry_what_was_read(p):
+    """Whatever comes into the log first: the gateway's call or the host's read."""
+    p.deploy("echo", PROGRAMS / "echo")
+    p.deploy("tell", PROGRAMS / "tell", "--secret", "api-key", "--allow-call", "echo",
+             "--class", "microvm")
+    for _ in range(8):
+        status, body, headers = p.request("POST", "/function/tell", SECRET)
+        assert (status, body) == (200, b"done\n"), (status, body)
+        told = p.json("audit", "timeline", headers["X-Call-Id"])
+        call = next(e for e in told["events"] if e["kind"] == "call")
+        p.cli("audit", "path", "--from", "api-key", "--to", f"e{call['seq']}")
+
+
+def misfits_are_processes(p):
+    p.script("shell", "read -r x; echo \"$x\"\n")
+    about = describe(p, "shell")
+    assert about["mode"] != "microvm" and "no microvm: " in about["reason"], about
+    assert p.request("POST", "/function/shell", "hello")[1] == b"hello\n"
+    p.deploy("declined", PROGRAMS / "echo", "--class", "process")
+    assert describe(p, "declined")["mode"] == "zygote", describe(p, "declined")
+
+
+def main():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        skip("no /dev/kvm here")
+    with Platform() as p:
+        secrets_are_followed(p)
+        calls_go_through_the_gateway(p)
+        calls_carry_what_was_read(p)
+        misfits_are_processes(p)
+        p.stop()
+        p.cli("verify")
+
+
+if __name__ == "__main__":
+    main()

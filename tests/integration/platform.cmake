@@ -1,0 +1,5 @@
+pv_script_test(integration.microvm SCRIPT integration/microvm_test.py LABELS integration priv TIMEOUT 120)
+pv_script_test(integration.load SCRIPT integration/load_test.py LABELS integration priv TIMEOUT 300)
+pv_script_test(integration.containment SCRIPT integration/containment_test.py LABELS integration priv TIMEOUT 120)
+pv_script_test(fault.chaos SCRIPT integration/chaos_test.py LABELS fault priv TIMEOUT 600)
+pv_script_test(integration.edge SCRIPT integration/edge_test.py LABELS integration priv TIMEOUT 600)
