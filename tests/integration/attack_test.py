@@ -259,8 +259,8 @@ ROWS = [
     edit_row("UPDATE event SET time_ns = time_ns + 1 WHERE seq = 20", "e20"),
     edit_row("UPDATE event SET leaf = zeroblob(32) WHERE seq = 21", "e21"),
     edit_row("UPDATE event SET chain = zeroblob(32) WHERE seq = 22", "e22"),
-    edit_row("UPDATE event SET entry = substr(entry, 1, length(entry) - 1) || x'00' WHERE seq = 23"
-             " AND substr(entry, -1) <> x'00'", "e23"),
+    edit_row("UPDATE event SET entry = substr(entry, 1, length(entry) - 1)"
+             " || CASE substr(entry, -1) WHEN x'00' THEN x'01' ELSE x'00' END WHERE seq = 23", "e23"),
     edit_row("DELETE FROM event WHERE seq = 30", "e30"),
     edit_row("UPDATE checkpoint SET root = zeroblob(32)", "checkpoint"),
     edit_row("UPDATE checkpoint SET note = replace(note, char(10), ' ')", "checkpoint"),

@@ -284,10 +284,7 @@ static int act_denied_trace(void)
     _exit(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) < 0 && errno == EPERM ? 0 : 2);
 }
 
-static const struct {
-    const char *name;
-    int (*run)(void);
-} acts[] = {
+static const struct act acts[] = {
     {"rename", act_rename},
     {"slow-name", act_slow_name},
     {"swap-pipe", act_swap_pipe},
@@ -488,9 +485,8 @@ static void test_cgroup_move(void **state)
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc > 1 && i < sizeof acts / sizeof acts[0]; i++)
-        if (strcmp(argv[1], acts[i].name) == 0)
-            return acts[i].run();
+    if (argc > 1)
+        run_act(argv[1], acts, sizeof acts / sizeof acts[0]);
 
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rename_race, with_files, without_probe),

@@ -284,3 +284,10 @@ int run_witness_tests(const char *name, const struct CMUnitTest *tests, size_t n
     (void)rmdir(root);
     return rc;
 }
+
+void run_act(const char *name, const struct act *acts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, acts[i].name) == 0)
+            _exit(acts[i].run());
+}

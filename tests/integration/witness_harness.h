@@ -64,3 +64,12 @@ bool prepare(char *reason, size_t cap);
     run_witness_tests(name, tests, sizeof tests / sizeof(tests)[0], setup)
 int run_witness_tests(const char *name, const struct CMUnitTest *tests, size_t n,
                       CMFixtureFunction setup);
+
+/* What a test's own program does when it is started under the probes, by its first argument. */
+struct act {
+    const char *name;
+    int (*run)(void);
+};
+/* Runs that one, if there is one, and ends with its result: at once, because a leak check at exit
+ * traces the process, and its SIGSTOP is lost to the SIGCONT of a collector. */
+void run_act(const char *name, const struct act *acts, size_t n);

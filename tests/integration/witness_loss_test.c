@@ -123,10 +123,7 @@ static int act_sleepers(void)
     return bad;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(void);
-} acts[] = {{"flood", act_flood},         {"calls", act_calls},
+static const struct act acts[] = {{"flood", act_flood},         {"calls", act_calls},
             {"evade", act_evade},         {"calls-forever", act_calls_forever},
             {"read-fifo", act_read_fifo}, {"sleepers", act_sleepers}};
 
@@ -589,9 +586,8 @@ static void test_nobody_waits_for_probes_before(void **state)
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc > 1 && i < sizeof acts / sizeof acts[0]; i++)
-        if (strcmp(argv[1], acts[i].name) == 0)
-            return acts[i].run();
+    if (argc > 1)
+        run_act(argv[1], acts, sizeof acts / sizeof acts[0]);
 
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_loss_is_what_is_missing, without_probe),

@@ -172,10 +172,7 @@ static int act_uring(void)
     return syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) == 1 ? 0 : 2;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(void);
-} acts[] = {
+static const struct act acts[] = {
     {"race-unlink", race_unlink}, {"race-open", race_open}, {"memfd", act_memfd},
     {"passing", act_passing},     {"uring", act_uring},
 };
@@ -315,9 +312,8 @@ static int write_inputs(void **state)
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc > 1 && i < sizeof acts / sizeof acts[0]; i++)
-        if (strcmp(argv[1], acts[i].name) == 0)
-            return acts[i].run();
+    if (argc > 1)
+        run_act(argv[1], acts, sizeof acts / sizeof acts[0]);
 
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_unlink_race, with_probe, without_probe),
