@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A commit when this much is open, or for so long, sooner when the log is read to its end: the more a
- * commit holds, the less it costs an event. */
+/* A commit when this much is open, or for so long, sooner when the log is read to its end: the more
+ * a commit holds, the less it costs an event. */
 enum {
     BATCH = 5000,
     COMMIT_ENTRIES = 20000,
@@ -40,6 +40,7 @@ struct stitcher {
     struct pv_follow *follow;
     uint64_t opened_ms; /* when the open transaction began, 0: none is open */
     unsigned quiet;     /* turns without an entry */
+    struct stitcher_share share;
 };
 
 static int read_start(struct stitcher *st, struct pv_msg *m, struct pv_err *err)
@@ -180,6 +181,7 @@ static bool graph_was_replaced(const struct stitcher *st, ino_t *ino)
 static int finish(struct stitcher *st, struct pv_err *err)
 {
     int n;
+    stitcher_share_full(&st->share);
     do {
         n = turn(st, err);
         PV_TRY(n);
@@ -199,6 +201,7 @@ static int run(struct stitcher *st, struct pv_err *err)
             continue;
         }
         st->quiet = n > 0 ? 0 : st->quiet + 1;
+        stitcher_share_turn(&st->share, n < BATCH, pv_now_mono_ns());
         int pause = n > 0 ? 0 : st->quiet < ACTIVE_TURNS ? ACTIVE_MS : IDLE_MS;
         int rc = wait_control(st, pause, err);
         PV_TRY(rc);
@@ -228,6 +231,7 @@ static int stitch(struct stitcher *st, struct pv_err *err)
     pv_automsg struct pv_msg m = {0};
     PV_TRY(read_start(st, &m, err));
     PV_TRY(open_producer(st, &m, err));
+    stitcher_share_open(&st->share);
     PV_TRY(pv_privilege_drop(st->uid, st->gid, 0, err));
     PV_TRY(stitcher_confine(err));
     int rc = open_graph(st, err);
@@ -239,7 +243,7 @@ static int stitch(struct stitcher *st, struct pv_err *err)
 
 int main(void)
 {
-    struct stitcher st = {.log_fd = -1};
+    struct stitcher st = {.log_fd = -1, .share = {.autogroup_fd = -1}};
     struct pv_err err = PV_ERR_INIT;
 
     pv_log_init("stitcher", PV_LOG_INFO);
@@ -248,6 +252,7 @@ int main(void)
     if (rc < 0)
         pv_log(PV_LOG_ERROR, "%s", err.text);
     close_graph(&st);
+    stitcher_share_close(&st.share);
     pv_producer_close(st.producer, rc < 0 ? "failed" : "drained");
     if (st.log_fd >= 0)
         (void)close(st.log_fd);

@@ -67,6 +67,7 @@ static const int allowed[] = {
     SCMP_SYS(gettid),
     SCMP_SYS(tgkill),
     SCMP_SYS(sched_yield),
+    SCMP_SYS(sched_setscheduler),
     SCMP_SYS(sysinfo),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),

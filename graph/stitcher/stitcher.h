@@ -2,6 +2,26 @@
 #pragma once
 #include "pv/err.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Loads the list of system calls the stitcher needs once it runs; anything else fails with EPERM.
  */
 PV_MUST_CHECK int stitcher_confine(struct pv_err *err);
+
+/* Its share of the processors. Requests do not wait for the graph: it takes what they leave, but is
+ * never starved. When it has not come to the end of the log for 2 s, it takes a full share until
+ * it has. */
+struct stitcher_share {
+    int autogroup_fd; /* owned; -1: none */
+    bool policy;      /* it may be SCHED_IDLE: the way back is open */
+    bool rest;        /* takes what others leave */
+    uint64_t at_end_ns;
+};
+/* To be called before privileges are given up; a full share until the first turn. */
+void stitcher_share_open(struct stitcher_share *s);
+void stitcher_share_close(struct stitcher_share *s);
+/* After every turn: whether it came to the end of the log. */
+void stitcher_share_turn(struct stitcher_share *s, bool at_end, uint64_t now_ns);
+/* From now on nothing else matters. */
+void stitcher_share_full(struct stitcher_share *s);

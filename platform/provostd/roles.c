@@ -152,8 +152,7 @@ static int spawn(struct pv_supervisor *s, struct pv_role *r, struct pv_err *err)
         snprintf(title, sizeof title, "%s", infos[r->kind].executable);
     PV_TRY(pv_msg_pair(pair, err));
     pv_channel_init(&r->channel, pair[0]);
-    /* the graph may lag behind the log, requests may not wait for it */
-    rc = pv_spawn(&r->pid, path, title, pair[1], s->bell, r->kind == PV_ROLE_STITCHER, err);
+    rc = pv_spawn(&r->pid, path, title, pair[1], s->bell, err);
     (void)close(pair[1]);
     r->ready = false;
     r->draining = false;

@@ -4,7 +4,6 @@
 #include "pv/role.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,30 +48,14 @@ static void place(int fd, int target)
         _exit(EXEC_FAILED);
 }
 
-/* Each role is its own session, and so an equal part for the scheduler (sched(7), autogroup). An
- * idle one gets little while the others are busy (a tenth of one's part, so that it is never
- * starved): in its own group, whose weight the policy alone does not change. */
-static void take_share(bool idle)
-{
-    int fd;
-
-    (void)setsid();
-    if (!idle)
-        return;
-    (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
-    fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0)
-        (void)!write(fd, "10", 2);
-}
-
-_Noreturn static void run_child(const char *path, char *title, int control_fd, int bell_fd,
-                                bool idle)
+_Noreturn static void run_child(const char *path, char *title, int control_fd, int bell_fd)
 {
     char *argv[] = {title, NULL};
     char *env[ENV_MAX];
     int null, control, bell;
 
-    take_share(idle);
+    /* a session of its own is an equal part for the scheduler: sched(7), autogroup */
+    (void)setsid();
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
     /* Out of the way first: a source may stand where a target goes. */
     control = fcntl(control_fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
@@ -92,7 +75,7 @@ _Noreturn static void run_child(const char *path, char *title, int control_fd, i
 }
 
 int pv_spawn(pid_t *ret_pid, const char *path, const char *title, int control_fd, int bell_fd,
-             bool idle, struct pv_err *err)
+             struct pv_err *err)
 {
     pid_t parent = getpid();
     pid_t pid;
@@ -104,7 +87,7 @@ int pv_spawn(pid_t *ret_pid, const char *path, const char *title, int control_fd
         return pv_fail(err, errno, "fork for '%s'", path);
     if (pid == 0) {
         pv_spawn_reset(parent);
-        run_child(path, name, control_fd, bell_fd, idle);
+        run_child(path, name, control_fd, bell_fd);
     }
     *ret_pid = pid;
     return 0;

@@ -10,3 +10,6 @@ target_sources(confine_test PRIVATE ${CMAKE_SOURCE_DIR}/platform/gateway/seccomp
 target_include_directories(confine_test PRIVATE ${CMAKE_SOURCE_DIR}/platform/gateway
     ${CMAKE_SOURCE_DIR}/audit/auditor ${CMAKE_SOURCE_DIR}/graph/stitcher
     ${CMAKE_SOURCE_DIR}/enclave)
+pv_unit_test(share SOURCES share_test.c LINKS pv_base pv_lib::cmocka)
+target_sources(share_test PRIVATE ${CMAKE_SOURCE_DIR}/graph/stitcher/share.c)
+target_include_directories(share_test PRIVATE ${CMAKE_SOURCE_DIR}/graph/stitcher)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CATCH_UP_MS = 2000, POLL_MS = 10, ANSWER_MAX = 1 << 30 };
+enum { CATCH_UP_MS = 5000, POLL_MS = 10, ANSWER_MAX = 1 << 30 };
 
 /* Opens the database once it is there: a daemon that starts makes it within moments. */
 static int open_graph(const struct cli *cli, uint64_t deadline_ns, struct pv_graph **ret,
@@ -40,8 +40,7 @@ int cli_evidence_open(const struct cli *cli, struct pv_graph **ret, struct pv_er
     const struct timespec pause = {.tv_nsec = POLL_MS * (long)PV_NS_PER_MS};
     struct pv_graph *g PV_CLEANUP(pv_graph_close) = NULL;
     uint64_t deadline_ns = pv_now_mono_ns() + CATCH_UP_MS * PV_NS_PER_MS;
-    uint64_t wanted = 0;
-    uint64_t held = 0;
+    uint64_t wanted = 0, held = 0, before = 0;
     /* evidence copied without the leaf cache can still be asked: then nothing is waited for */
     if (cli_state_log_size(cli, &wanted, NULL) < 0)
         wanted = 0;
@@ -50,6 +49,9 @@ int cli_evidence_open(const struct cli *cli, struct pv_graph **ret, struct pv_er
         PV_TRY(pv_graph_size(g, &held, err));
         if (held >= wanted || pv_now_mono_ns() >= deadline_ns || !cli_state_daemon_runs(cli))
             break;
+        if (held > before) /* as long as it comes closer, it is worth waiting for */
+            deadline_ns = pv_now_mono_ns() + CATCH_UP_MS * PV_NS_PER_MS;
+        before = held;
         (void)nanosleep(&pause, NULL);
     }
     if (held < wanted)
