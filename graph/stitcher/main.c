@@ -35,6 +35,8 @@ struct stitcher {
     char log_path[PATH_MAX];
     char graph_path[PATH_MAX];
     char db_path[PATH_MAX];
+    char asked_path[PATH_MAX];
+    struct timespec asked; /* when that was last touched */
     int log_fd;
     struct pv_stitch *graph;
     struct pv_follow *follow;
@@ -53,7 +55,8 @@ static int read_start(struct stitcher *st, struct pv_msg *m, struct pv_err *err)
     pv_read_str(&r, st->graph_path, sizeof st->graph_path);
     PV_TRY(pv_reader_end(&r, "start message of the stitcher", err));
     int n = snprintf(st->db_path, sizeof st->db_path, "%s/graph.db", st->graph_path);
-    if (n < 0 || (size_t)n >= sizeof st->db_path)
+    int k = snprintf(st->asked_path, sizeof st->asked_path, "%s/asked", st->graph_path);
+    if (n < 0 || (size_t)n >= sizeof st->db_path || k < 0 || (size_t)k >= sizeof st->asked_path)
         return pv_refuse(err, ENAMETOOLONG, "the graph directory's path is too long");
     st->log_fd = pv_msg_take_fd(m, 1);
     return st->log_fd >= 0 ? 0 : pv_refuse(err, EPROTO, "no log directory was handed over");
@@ -178,6 +181,17 @@ static bool graph_was_replaced(const struct stitcher *st, ino_t *ino)
     return other;
 }
 
+/* Whether somebody who waits for the graph has touched the file since the last time. */
+static bool is_asked(struct stitcher *st)
+{
+    struct stat now;
+    if (stat(st->asked_path, &now) < 0)
+        return false;
+    bool again = now.st_mtim.tv_sec != st->asked.tv_sec || now.st_mtim.tv_nsec != st->asked.tv_nsec;
+    st->asked = now.st_mtim;
+    return again;
+}
+
 static int finish(struct stitcher *st, struct pv_err *err)
 {
     int n;
@@ -201,7 +215,7 @@ static int run(struct stitcher *st, struct pv_err *err)
             continue;
         }
         st->quiet = n > 0 ? 0 : st->quiet + 1;
-        stitcher_share_turn(&st->share, n < BATCH, pv_now_mono_ns());
+        stitcher_share_turn(&st->share, n < BATCH, is_asked(st), pv_now_mono_ns());
         int pause = n > 0 ? 0 : st->quiet < ACTIVE_TURNS ? ACTIVE_MS : IDLE_MS;
         int rc = wait_control(st, pause, err);
         PV_TRY(rc);

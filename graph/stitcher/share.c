@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define LAG_NS (2 * PV_NS_PER_S)
+#define LAG_NS (10 * PV_NS_PER_S)
 
 /* Two things give way, sched(7): the weight of the autogroup, where there is one, which anybody may
  * lower and raise again up to nice 0; and the policy, from which an unprivileged process comes back
@@ -44,11 +44,11 @@ static void take(struct stitcher_share *s, bool rest)
     s->rest = rest;
 }
 
-void stitcher_share_turn(struct stitcher_share *s, bool at_end, uint64_t now_ns)
+void stitcher_share_turn(struct stitcher_share *s, bool at_end, bool asked, uint64_t now_ns)
 {
     if (at_end)
         s->at_end_ns = now_ns;
-    bool rest = at_end || (s->rest && now_ns - s->at_end_ns < LAG_NS);
+    bool rest = at_end || (s->rest && !asked && now_ns - s->at_end_ns < LAG_NS);
     if (rest != s->rest)
         take(s, rest);
 }

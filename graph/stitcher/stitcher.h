@@ -10,8 +10,8 @@
 PV_MUST_CHECK int stitcher_confine(struct pv_err *err);
 
 /* Its share of the processors. Requests do not wait for the graph: it takes what they leave, but is
- * never starved. When it has not come to the end of the log for 2 s, it takes a full share until
- * it has. */
+ * never starved. When it has not come to the end of the log for 10 s, or somebody asks for what it
+ * lacks, it takes a full share until it has. */
 struct stitcher_share {
     int autogroup_fd; /* owned; -1: none */
     bool policy;      /* it may be SCHED_IDLE: the way back is open */
@@ -21,7 +21,7 @@ struct stitcher_share {
 /* To be called before privileges are given up; a full share until the first turn. */
 void stitcher_share_open(struct stitcher_share *s);
 void stitcher_share_close(struct stitcher_share *s);
-/* After every turn: whether it came to the end of the log. */
-void stitcher_share_turn(struct stitcher_share *s, bool at_end, uint64_t now_ns);
+/* After every turn: whether it came to the end of the log, and whether somebody has asked. */
+void stitcher_share_turn(struct stitcher_share *s, bool at_end, bool asked, uint64_t now_ns);
 /* From now on nothing else matters. */
 void stitcher_share_full(struct stitcher_share *s);

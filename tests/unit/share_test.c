@@ -31,18 +31,22 @@ static void test_rests_only_while_it_keeps_up(void **state)
 
     (void)state;
     need_root();
-    stitcher_share_turn(&s, false, t);
+    stitcher_share_turn(&s, false, false, t);
     assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
-    stitcher_share_turn(&s, true, t);
+    stitcher_share_turn(&s, true, false, t);
     assert_int_equal(sched_getscheduler(0), SCHED_IDLE);
-    stitcher_share_turn(&s, false, t + SECOND);
+    stitcher_share_turn(&s, false, false, t + 9 * SECOND);
     assert_int_equal(sched_getscheduler(0), SCHED_IDLE);
-    stitcher_share_turn(&s, false, t + 3 * SECOND);
+    stitcher_share_turn(&s, false, false, t + 11 * SECOND);
     assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
     /* until it has caught up, however short the last turn was ago */
-    stitcher_share_turn(&s, false, t + 3 * SECOND + 1);
+    stitcher_share_turn(&s, false, false, t + 11 * SECOND + 1);
     assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
-    stitcher_share_turn(&s, true, t + 4 * SECOND);
+    stitcher_share_turn(&s, true, false, t + 12 * SECOND);
+    assert_int_equal(sched_getscheduler(0), SCHED_IDLE);
+    stitcher_share_turn(&s, false, true, t + 12 * SECOND);
+    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+    stitcher_share_turn(&s, true, false, t + 13 * SECOND);
     assert_int_equal(sched_getscheduler(0), SCHED_IDLE);
     stitcher_share_full(&s);
     assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
@@ -57,11 +61,11 @@ static int without_privilege(void)
     stitcher_share_open(&s);
     if (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)
         return 1;
-    stitcher_share_turn(&s, true, SECOND);
+    stitcher_share_turn(&s, true, false, SECOND);
     if (!s.rest || sched_getscheduler(0) != (s.policy ? SCHED_IDLE : SCHED_OTHER))
         return 2;
     (void)usleep(200000); /* autogroups are not changed more often */
-    stitcher_share_turn(&s, false, 10 * SECOND);
+    stitcher_share_turn(&s, false, false, 20 * SECOND);
     if (s.rest || sched_getscheduler(0) != SCHED_OTHER)
         return 3;
     stitcher_share_close(&s);
