@@ -113,6 +113,8 @@ void pv_event_first(struct pv_files *f, pv_ref ref, bool write)
 
     if (write ? file->write_seen : file->read_seen)
         return;
+    if (file->kind == PV_FILE_STREAM) /* request and response: who passes them in and out tells */
+        return;
     if (write)
         pv_file_edit(f, ref)->write_seen = true;
     else

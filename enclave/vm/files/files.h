@@ -48,8 +48,8 @@ struct pv_files;
 
 enum pv_files_event_kind {
     PV_FILES_OPEN = 1,    /* path, dev, ino, size, mode, flags, result (descriptor or -errno) */
-    PV_FILES_FIRST_READ,  /* of an open file: path, dev, ino, size */
-    PV_FILES_FIRST_WRITE, /* of an open file: path, dev, ino, size */
+    PV_FILES_FIRST_READ,  /* of an open file other than a stream: path, dev, ino, size */
+    PV_FILES_FIRST_WRITE, /* the same */
     PV_FILES_NAME,        /* a name was looked up without opening: path, result */
     PV_FILES_MAKE,        /* mkdir, symlink, link, mknod: path, path2 for link and symlink */
     PV_FILES_REMOVE,      /* unlink, rmdir */
