@@ -46,20 +46,26 @@ void pv_microvm_free_job(struct pv_job *job)
     pv_vm_free(PV_TAKE_PTR(slot->vm));
 }
 
-void pv_microvm_reset_job(struct pv_job *job)
+/* What the run has put out is still to be taken: a VM that cannot be reset is not freed here. */
+static void reset(struct pv_job *job)
 {
     struct pv_microvm_slot *slot = PV_CONTAINER(job, struct pv_microvm_slot, reset);
     struct pv_err err = PV_ERR_INIT;
-    int rc = slot->vm ? pv_vm_reset(slot->vm, &err) : 0;
+    int rc = pv_vm_reset(slot->vm, &err);
 
-    if (rc == 0)
-        return;
-    if (rc != -ESTALE) /* else its run failed or left too much behind: it is never used again */
+    slot->spent = rc < 0;
+    if (rc < 0 && rc != -ESTALE) /* its run failed or left too much behind */
         pv_log(PV_LOG_WARN, "%s", err.text);
-    pv_microvm_free_job(job);
 }
 
 /* --- on the owner's --- */
+
+static void give_up(struct pv_microvm_slot *s)
+{
+    s->spent = false;
+    s->reset.run = pv_microvm_free_job;
+    pv_worker_post(s->worker, &s->reset);
+}
 
 int pv_microvm_prepare(struct pv_domain *domain, unsigned slot, enum pv_mode mode, bool probe,
                        struct pv_instance **ret, struct pv_err *err)
@@ -72,6 +78,10 @@ int pv_microvm_prepare(struct pv_domain *domain, unsigned slot, enum pv_mode mod
         return pv_refuse(err, EBUSY, "slot %u is taken", slot);
     s = &d->slots[slot];
     pv_worker_wait(s->worker, &s->reset);
+    if (s->spent) {
+        give_up(s);
+        pv_worker_wait(s->worker, &s->reset);
+    }
     s->taken = true;
     s->instance = (struct pv_microvm_instance){
         .base = {.domain = domain,
@@ -86,6 +96,8 @@ int pv_microvm_prepare(struct pv_domain *domain, unsigned slot, enum pv_mode mod
     };
     pv_buf_reset(&s->errors);
     s->hinted = false;
+    if (s->vm)
+        pv_vm_go_on(s->vm); /* one that was told to stop may have ended by itself */
     if (!s->vm) {
         s->instance.fresh = true;
         s->instance.job.run = make;
@@ -98,9 +110,14 @@ int pv_microvm_prepare(struct pv_domain *domain, unsigned slot, enum pv_mode mod
 bool pv_microvm_vacant(struct pv_domain *domain, unsigned slot)
 {
     struct pv_microvm_domain *d = (struct pv_microvm_domain *)domain;
+    struct pv_microvm_slot *s = &d->slots[slot];
 
-    return slot < d->n_slots && !d->slots[slot].taken &&
-           pv_worker_take(d->slots[slot].worker, &d->slots[slot].reset);
+    if (slot >= d->n_slots || s->taken || !pv_worker_take(s->worker, &s->reset))
+        return false;
+    if (!s->spent)
+        return true;
+    give_up(s);
+    return false;
 }
 
 bool pv_microvm_trim(struct pv_domain *domain, unsigned slot)
@@ -109,8 +126,7 @@ bool pv_microvm_trim(struct pv_domain *domain, unsigned slot)
 
     if (!pv_microvm_vacant(domain, slot) || !s->vm)
         return false;
-    s->reset.run = pv_microvm_free_job;
-    pv_worker_post(s->worker, &s->reset);
+    give_up(s);
     return true;
 }
 
@@ -131,6 +147,7 @@ int pv_microvm_begin(struct pv_instance *instance, const struct pv_invocation *v
                      struct pv_err *err)
 {
     struct pv_microvm_instance *i = own(instance);
+    struct pv_microvm_slot *slot = slot_of(instance);
 
     if (i->begun)
         return pv_refuse(err, EINVAL, "the instance cannot take this request");
@@ -142,7 +159,8 @@ int pv_microvm_begin(struct pv_instance *instance, const struct pv_invocation *v
                                   .n_body = v->body_len ? 1 : 0,
                                   .deadline_ns = v->deadline_ns};
     i->job.run = run;
-    pv_worker_post(slot_of(instance)->worker, &i->job);
+    slot->reset.run = reset;
+    pv_worker_post_both(slot->worker, &i->job, &slot->reset);
     return 0;
 }
 
@@ -243,8 +261,4 @@ void pv_microvm_destroy(struct pv_instance *instance)
     pv_worker_wait(slot->worker, &i->job);
     pv_microvm_forget(slot);
     slot->taken = false;
-    if (i->begun) {
-        slot->reset.run = pv_microvm_reset_job;
-        pv_worker_post(slot->worker, &slot->reset);
-    }
 }

@@ -33,11 +33,12 @@ struct pv_accesses {
 struct pv_microvm_slot {
     struct pv_microvm_domain *domain;
     struct pv_worker *worker;
-    struct pv_vm *vm; /* the worker's; NULL: none yet */
+    struct pv_vm *vm;    /* the worker's; NULL: none yet */
+    struct pv_job reset; /* follows each run by itself; also frees the VM */
+    bool spent;          /* the reset's: the VM can only be freed */
     struct pv_vm_hooks hooks;
     struct pv_microvm_instance instance;
     bool taken;
-    struct pv_job reset;
     bool hinted;          /* its log says that it wanted more than one process */
     struct pv_buf errors; /* the running instance's; the worker's until it has ended */
     pthread_mutex_t lock; /* of what follows, in which the worker puts what the owner takes */
@@ -77,8 +78,7 @@ void pv_microvm_kill(struct pv_instance *i);
 PV_MUST_CHECK int pv_microvm_reap(struct pv_instance *i, struct pv_instance_end *ret,
                                   struct pv_err *err);
 void pv_microvm_destroy(struct pv_instance *i);
-/* Jobs of a slot. */
-void pv_microvm_reset_job(struct pv_job *job);
+/* The slot's last job. */
 void pv_microvm_free_job(struct pv_job *job);
 
 /* hooks.c: what a running VM asks of the domain. */

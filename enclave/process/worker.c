@@ -43,9 +43,14 @@ static void *run(void *ctx)
         (void)pthread_mutex_unlock(&w->lock);
         job->run(job);
         (void)pthread_mutex_lock(&w->lock);
+        bool rings = !job->quiet;
         job->done = true;
         (void)pthread_cond_broadcast(&w->done);
-        (void)!write(w->bell, &one, sizeof one);
+        if (rings) { /* whoever wakes by it needs the lock */
+            (void)pthread_mutex_unlock(&w->lock);
+            (void)!write(w->bell, &one, sizeof one);
+            (void)pthread_mutex_lock(&w->lock);
+        }
     }
     (void)pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -74,14 +79,27 @@ int pv_worker_start(struct pv_worker **ret, int bell, struct pv_err *err)
     return 0;
 }
 
-void pv_worker_post(struct pv_worker *w, struct pv_job *job)
+static void enqueue(struct pv_worker *w, struct pv_job *job, bool quiet)
 {
     job->next = NULL;
     job->under_way = true;
     job->done = false;
-    (void)pthread_mutex_lock(&w->lock);
+    job->quiet = quiet;
     *w->end = job;
     w->end = &job->next;
+}
+
+void pv_worker_post(struct pv_worker *w, struct pv_job *job)
+{
+    pv_worker_post_both(w, job, NULL);
+}
+
+void pv_worker_post_both(struct pv_worker *w, struct pv_job *job, struct pv_job *then)
+{
+    (void)pthread_mutex_lock(&w->lock);
+    enqueue(w, job, false);
+    if (then)
+        enqueue(w, then, true);
     (void)pthread_cond_signal(&w->posted);
     (void)pthread_mutex_unlock(&w->lock);
 }
@@ -92,6 +110,7 @@ bool pv_worker_take(struct pv_worker *w, struct pv_job *job)
         return true;
     (void)pthread_mutex_lock(&w->lock);
     job->under_way = !job->done;
+    job->quiet &= job->done;
     (void)pthread_mutex_unlock(&w->lock);
     return !job->under_way;
 }

@@ -16,13 +16,18 @@ struct pv_job {
     void (*run)(struct pv_job *job); /* on the worker's thread */
     bool under_way;                  /* from post until take; the owner's */
     bool done;                       /* the worker's, under its lock */
+    bool quiet; /* rings the bell only once a take has found it under way; under the lock */
 };
 
 struct pv_worker;
-/* Starts the thread. bell: an eventfd, borrowed, written whenever a job is done. */
+/* Starts the thread. bell: an eventfd, borrowed, written whenever a job is done that is not quiet.
+ */
 PV_MUST_CHECK int pv_worker_start(struct pv_worker **ret, int bell, struct pv_err *err);
 /* The job stays the caller's and must stay in place until pv_worker_take says true. */
 void pv_worker_post(struct pv_worker *w, struct pv_job *job);
+/* And another after it, quietly: the bell tells of it only if pv_worker_take has found it under
+ * way. */
+void pv_worker_post_both(struct pv_worker *w, struct pv_job *job, struct pv_job *then);
 /* Whether the job is done; once true, it is the caller's again. */
 bool pv_worker_take(struct pv_worker *w, struct pv_job *job);
 /* Waits until it is. */

@@ -313,6 +313,11 @@ void pv_vm_stop(struct pv_vm *vm)
     (void)syscall(SYS_tgkill, getpid(), vm->owner, PV_VM_SIGNAL);
 }
 
+void pv_vm_go_on(struct pv_vm *vm)
+{
+    atomic_store(&vm->stop, false);
+}
+
 int pv_vm_reset(struct pv_vm *vm, struct pv_err *err)
 {
     if (vm->phase == PV_VM_READY && vm->image)

@@ -135,7 +135,7 @@ const char *pv_vm_end_name(enum pv_vm_end end);
 struct pv_vm_result {
     enum pv_vm_end end;
     int code, signal;
-    const uint8_t *out; /* collected output; borrowed until the VM's next run, reset or free */
+    const uint8_t *out; /* collected output; borrowed until the VM's next run or free */
     size_t out_len;
     struct pv_vm_stats stats;
     char text[PV_VM_TEXT_MAX]; /* what happened, for a log; "" after an ordinary exit */
@@ -191,6 +191,8 @@ PV_MUST_CHECK int pv_vm_run(struct pv_vm *vm, const struct pv_vm_call *call,
                             struct pv_vm_result *ret, struct pv_err *err);
 /* Ends its present run, or its next one at its beginning, from any thread; until it is reset. */
 void pv_vm_stop(struct pv_vm *vm);
+/* Takes back a pv_vm_stop that came after the run it was meant for; not while one is under way. */
+void pv_vm_go_on(struct pv_vm *vm);
 /* Brings the VM back to the snapshot: memory, registers, threads, files. -ESTALE: it must be freed
  * instead (it failed, has no snapshot, or has made page tables for more than about 128 MiB of new
  * addresses: a later run would have fewer). */
