@@ -283,8 +283,15 @@ int pv_rootfs_enter(const struct pv_domain_config *config, struct pv_err *err)
     if (package < 0)
         return pv_fail(err, errno, "open the function's package directory");
     (void)umask(022);
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    if (unshare(CLONE_NEWNS) < 0)
         return pv_fail(err, errno, "make a mount namespace");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return pv_fail(
+            err, errno,
+            errno == EINVAL
+                ? "the root directory is no mount point: the kernel gives no user "
+                  "namespaces to what runs in a chroot, a container or pivot_root will do"
+                : "make all mounts private");
     if (mount("provost-root", STAGE, "tmpfs", MS_NOSUID, "mode=0755,size=16m") < 0)
         return pv_fail(err, errno, "mount the sandbox's root");
     if (spec->root_dir[0])
