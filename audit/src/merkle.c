@@ -17,15 +17,27 @@ void pv_leaf_hash(const void *entry, size_t len, uint8_t out[PV_HASH_BYTES])
     pv_sha256_pair(&prefix, 1, entry, len, out);
 }
 
-void pv_frontier_add(struct pv_frontier *f, const uint8_t leaf[PV_HASH_BYTES])
+void pv_frontier_add_above(struct pv_frontier *f, const uint8_t leaf[PV_HASH_BYTES],
+                           unsigned height, uint8_t ret_subtree[PV_HASH_BYTES])
 {
     uint8_t carry[PV_HASH_BYTES];
     unsigned h = 0;
     memcpy(carry, leaf, sizeof carry);
-    for (; f->size >> h & 1; h++)
+    for (; f->size >> h & 1; h++) {
+        if (h == height)
+            memcpy(ret_subtree, carry, sizeof carry);
         pv_node_hash(f->node[h], carry, carry);
+    }
+    if (h == height)
+        memcpy(ret_subtree, carry, sizeof carry);
     memcpy(f->node[h], carry, sizeof carry);
     f->size++;
+}
+
+void pv_frontier_add(struct pv_frontier *f, const uint8_t leaf[PV_HASH_BYTES])
+{
+    uint8_t unused[PV_HASH_BYTES];
+    pv_frontier_add_above(f, leaf, PV_TREE_LEVELS, unused);
 }
 
 void pv_frontier_root(const struct pv_frontier *f, uint8_t out[PV_HASH_BYTES])

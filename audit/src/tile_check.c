@@ -20,6 +20,7 @@ struct pv_tile_check {
     uint64_t size;
     struct pv_buf bundle;
     struct pv_buf file; /* what a file holds */
+    char what[160];     /* was found odd */
     struct {
         unsigned n;
         uint64_t tile;
@@ -71,7 +72,7 @@ int pv_tile_check_start(struct pv_tile_check *c, uint64_t first, struct pv_err *
 }
 
 static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned width, bool may_lack,
-                   char *ret_what, size_t cap, struct pv_err *err)
+                   struct pv_err *err)
 {
     char path[PV_TILE_PATH_MAX];
     const void *want = level < 0 ? c->bundle.data : c->level[level].hash[0];
@@ -83,7 +84,7 @@ static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned widt
     if (rc == -ENOENT && may_lack)
         return 0;
     if (rc == -ENOENT) {
-        snprintf(ret_what, cap, "the file '%s' of the log is missing", path);
+        snprintf(c->what, sizeof c->what, "the file '%s' of the log is missing", path);
         return 1;
     }
     if (rc < 0 && rc != -EMSGSIZE) {
@@ -93,22 +94,26 @@ static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned widt
     }
     if (rc == 0 && c->file.len == len && memcmp(c->file.data, want, len) == 0)
         return 0;
-    snprintf(ret_what, cap, "the file '%s' is not what the log's entries give", path);
+    snprintf(c->what, sizeof c->what, "the file '%s' is not what the log's entries give", path);
     return 1;
 }
 
-static int check_full(struct pv_tile_check *c, char *ret_what, size_t cap, struct pv_err *err)
+static int check_full(struct pv_tile_check *c, const uint8_t root[PV_HASH_BYTES],
+                      struct pv_err *err)
 {
     bool may_lack = c->size > c->lagging;
     int rc = 0;
     for (int level = 0; level + 1 < PV_TILE_LEVELS && c->level[level].n == PV_TILE_WIDTH; level++) {
         uint64_t n = c->level[level].tile++;
         if (rc == 0 && level == 0 && may_lack) /* below, the entries were read from it */
-            rc = compare(c, PV_TILE_ENTRIES, n, PV_TILE_WIDTH, may_lack, ret_what, cap, err);
+            rc = compare(c, PV_TILE_ENTRIES, n, PV_TILE_WIDTH, may_lack, err);
         if (rc == 0)
-            rc = compare(c, level, n, PV_TILE_WIDTH, may_lack, ret_what, cap, err);
-        pv_tile_root((const uint8_t(*)[PV_HASH_BYTES])c->level[level].hash, PV_TILE_WIDTH,
-                     c->level[level + 1].hash[c->level[level + 1].n++]);
+            rc = compare(c, level, n, PV_TILE_WIDTH, may_lack, err);
+        uint8_t *up = c->level[level + 1].hash[c->level[level + 1].n++];
+        if (level == 0)
+            memcpy(up, root, PV_HASH_BYTES);
+        else
+            pv_tile_root((const uint8_t(*)[PV_HASH_BYTES])c->level[level].hash, PV_TILE_WIDTH, up);
         c->level[level].n = 0;
     }
     if (c->level[0].n == 0)
@@ -117,7 +122,7 @@ static int check_full(struct pv_tile_check *c, char *ret_what, size_t cap, struc
 }
 
 int pv_tile_check_add(struct pv_tile_check *c, const struct pv_log_entry *entry,
-                      const uint8_t leaf[PV_HASH_BYTES], char *ret_what, size_t cap,
+                      const uint8_t leaf[PV_HASH_BYTES], const uint8_t root[PV_HASH_BYTES],
                       struct pv_err *err)
 {
     memcpy(c->level[0].hash[c->level[0].n++], leaf, PV_HASH_BYTES);
@@ -129,23 +134,27 @@ int pv_tile_check_add(struct pv_tile_check *c, const struct pv_log_entry *entry,
     const uint8_t *stored = c->size >= c->lagging ? pv_leaf_cache_get(c->leaves, c->size) : NULL;
     bool other = stored && memcmp(stored, leaf, PV_HASH_BYTES) != 0;
     c->size++;
-    int rc = check_full(c, ret_what, cap, err);
+    int rc = check_full(c, root, err);
     if (rc == 0 && other) {
-        snprintf(ret_what, cap, "its stored leaf hash is another");
+        snprintf(c->what, sizeof c->what, "its stored leaf hash is another");
         rc = 1;
     }
     return rc;
 }
 
-int pv_tile_check_partial(struct pv_tile_check *c, char *ret_what, size_t cap, struct pv_err *err)
+const char *pv_tile_check_what(const struct pv_tile_check *c)
+{
+    return c->what;
+}
+
+int pv_tile_check_partial(struct pv_tile_check *c, struct pv_err *err)
 {
     /* Once a tile is full its partial ones go, at whatever moment this looks. */
     int rc = 0;
     if (c->level[0].n)
-        rc = compare(c, PV_TILE_ENTRIES, c->level[0].tile, c->level[0].n, true, ret_what, cap, err);
+        rc = compare(c, PV_TILE_ENTRIES, c->level[0].tile, c->level[0].n, true, err);
     for (int level = 0; rc == 0 && level < PV_TILE_LEVELS; level++)
         if (c->level[level].n)
-            rc = compare(c, level, c->level[level].tile, c->level[level].n, true, ret_what, cap,
-                         err);
+            rc = compare(c, level, c->level[level].tile, c->level[level].n, true, err);
     return rc;
 }

@@ -37,8 +37,9 @@ struct verifier {
     struct pv_domains *domains;               /* owned */
     struct pv_tile_check *tiles;              /* owned */
     struct pv_frontier tree;
-    struct pv_frontier good;   /* at the last checkpoint that matched */
-    struct pv_checkpoint next; /* the one to be reached */
+    uint8_t tile_root[PV_HASH_BYTES]; /* of its last 256 entries, where they fill a tile */
+    struct pv_frontier good;          /* at the last checkpoint that matched */
+    struct pv_checkpoint next;        /* the one to be reached */
     bool have_next;
     char next_note[PV_NOTE_MAX];
     size_t next_note_len;
@@ -375,9 +376,10 @@ static void count_event(struct pv_verify_result *res, uint64_t seq, const struct
 
 static void note_rotation(struct verifier *v, uint64_t seq, const struct pv_event *e)
 {
+    if (e->kind != PV_K_KEY_ROTATION)
+        return;
     const struct pv_value *k = pv_event_field(e, "new_key"), *old = pv_event_field(e, "old_key");
-    if (e->kind != PV_K_KEY_ROTATION || !k || k->len != sizeof v->rotation_key || !old ||
-        old->len != sizeof v->rotation_old)
+    if (!k || k->len != sizeof v->rotation_key || !old || old->len != sizeof v->rotation_old)
         return;
     memcpy(v->rotation_key, k->bytes, sizeof v->rotation_key);
     memcpy(v->rotation_old, old->bytes, sizeof v->rotation_old);
@@ -388,8 +390,10 @@ static void note_rotation(struct verifier *v, uint64_t seq, const struct pv_even
 
 static void note_detached(struct verifier *v, const struct pv_event *e)
 {
+    if (e->kind != PV_K_LOG_DETACHED)
+        return;
     uint64_t end = pv_event_get_u64(e, "first") + pv_event_get_u64(e, "count");
-    if (e->kind == PV_K_LOG_DETACHED && end > v->said_next)
+    if (end > v->said_next)
         v->said_next = end;
 }
 
@@ -461,19 +465,18 @@ static int check_event(struct verifier *v, const struct pv_log_entry *entry, str
 static int check_tiles(struct verifier *v, const struct pv_log_entry *entry,
                        const uint8_t leaf[PV_HASH_BYTES], struct pv_err *err)
 {
-    char what[160];
-    int rc = pv_tile_check_add(v->tiles, entry, leaf, what, sizeof what, err);
+    int rc = pv_tile_check_add(v->tiles, entry, leaf, v->tile_root, err);
     if (rc == 0 && v->tree.size == v->latest_size)
-        rc = pv_tile_check_partial(v->tiles, what, sizeof what, err);
+        rc = pv_tile_check_partial(v->tiles, err);
     if (rc > 0)
-        suspect_event(v, PV_VERDICT_BAD_TILE, v->tree.size - 1, what);
+        suspect_event(v, PV_VERDICT_BAD_TILE, v->tree.size - 1, pv_tile_check_what(v->tiles));
     return rc < 0 ? rc : 0;
 }
 
 static int take_leaf(struct verifier *v, const struct pv_log_entry *entry,
                      const uint8_t leaf[PV_HASH_BYTES], struct pv_err *err)
 {
-    pv_frontier_add(&v->tree, leaf);
+    pv_frontier_add_above(&v->tree, leaf, PV_TILE_HEIGHT, v->tile_root);
     v->res->entries = v->tree.size;
     PV_TRY(check_tiles(v, entry, leaf, err));
     if (v->opt->progress && v->tree.size % PROGRESS_EVERY == 0)
@@ -772,7 +775,6 @@ static int pass_over(struct verifier *v, uint64_t seq, struct pv_err *err)
     struct pv_log_entry entry;
     uint8_t hash[PV_HASH_BYTES];
     const uint8_t *leaf = hash;
-    char what[160];
     int rc = pv_log_reader_next(v->entries, &entry, err);
     bool there = rc > 0;
     if (there)
@@ -788,7 +790,7 @@ static int pass_over(struct verifier *v, uint64_t seq, struct pv_err *err)
     if (rc == 0 || rc == -EBADMSG)
         return judge(v, PV_VERDICT_ROLLBACK, seq, "the log ends before what was verified earlier");
     PV_TRY(rc);
-    int odd = pv_tile_check_add(v->tiles, there ? &entry : NULL, leaf, what, sizeof what, err);
+    int odd = pv_tile_check_add(v->tiles, there ? &entry : NULL, leaf, v->tile_root, err);
     return odd < 0 ? odd : 0;
 }
 

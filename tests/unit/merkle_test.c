@@ -45,6 +45,33 @@ static void roots_are_those_of_rfc6962(void **state)
     }
 }
 
+/* At every size, the subtree that the last leaf completes is the one over those leaves alone. */
+static void subtrees_are_given_as_they_fill(void **state)
+{
+    (void)state;
+    enum { HEIGHT = 3, LEAVES = 1 << (HEIGHT + 3) };
+    struct pv_frontier all = {0}, alone = {0}, plain = {0};
+    uint8_t leaf[32], got[32], want[32];
+    for (unsigned i = 0; i < LEAVES; i++) {
+        uint8_t text = (uint8_t)i;
+        memset(got, 0, sizeof got);
+        memset(want, 0, sizeof want);
+        pv_leaf_hash(&text, 1, leaf);
+        pv_frontier_add_above(&all, leaf, HEIGHT, got);
+        pv_frontier_add(&alone, leaf);
+        pv_frontier_add(&plain, leaf);
+        if (alone.size == 1u << HEIGHT) {
+            pv_frontier_root(&alone, want);
+            alone.size = 0;
+        }
+        assert_memory_equal(got, want, sizeof got);
+    }
+    assert_int_equal(all.size, LEAVES);
+    pv_frontier_root(&all, got);
+    pv_frontier_root(&plain, want);
+    assert_memory_equal(got, want, sizeof got);
+}
+
 /* The example of Go's golang.org/x/mod/sumdb/note documentation. */
 static const char go_key[] = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 static const char go_note[] =
@@ -108,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(roots_are_those_of_rfc6962),
+        cmocka_unit_test(subtrees_are_given_as_they_fill),
         cmocka_unit_test(a_foreign_note_verifies),
         cmocka_unit_test(checkpoints_sign_size_and_root),
     };

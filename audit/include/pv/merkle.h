@@ -20,5 +20,9 @@ void pv_node_hash(const uint8_t left[PV_HASH_BYTES], const uint8_t right[PV_HASH
                   uint8_t out[PV_HASH_BYTES]);
 /* An empty tree is a zeroed frontier. */
 void pv_frontier_add(struct pv_frontier *f, const uint8_t leaf[PV_HASH_BYTES]);
+/* The same; when it completes a subtree of 2^height leaves, the root of that goes to ret_subtree.
+ */
+void pv_frontier_add_above(struct pv_frontier *f, const uint8_t leaf[PV_HASH_BYTES],
+                           unsigned height, uint8_t ret_subtree[PV_HASH_BYTES]);
 /* The root; of the empty tree SHA-256 of nothing. */
 void pv_frontier_root(const struct pv_frontier *f, uint8_t out[PV_HASH_BYTES]);

@@ -4,6 +4,7 @@
 
 enum {
     PV_TILE_WIDTH = 256,
+    PV_TILE_HEIGHT = 8, /* of the subtree that one tile is */
     PV_TILE_BYTES = PV_TILE_WIDTH * PV_HASH_BYTES,
     PV_TILE_LEVELS = 8,   /* 256^8 entries */
     PV_TILE_ENTRIES = -1, /* as a level: the bundles of entries */
