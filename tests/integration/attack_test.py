@@ -83,7 +83,8 @@ def delete(log):
         i = len(records) // 2
         del records[i]
         return i
-    return "deleted", rewrite(journal(log), change)
+    # when it was the last under its checkpoint, another stands in its place
+    return {"deleted", "edited"}, rewrite(journal(log), change)
 
 
 def duplicate(log):
