@@ -1,0 +1,61 @@
+/* Which keys may sign, as the log itself says it. */
+#include "verifier.h"
+
+#include "rotations.h"
+
+#include <string.h>
+
+void pv_verifier_note_rotation(struct pv_verifier *v, uint64_t seq, const struct pv_event *e)
+{
+    if (e->kind != PV_K_KEY_ROTATION)
+        return;
+    const struct pv_value *k = pv_event_field(e, "new_key"), *old = pv_event_field(e, "old_key");
+    if (!k || k->len != sizeof v->rotation_key || !old || old->len != sizeof v->rotation_old)
+        return;
+    memcpy(v->rotation_key, k->bytes, sizeof v->rotation_key);
+    memcpy(v->rotation_old, old->bytes, sizeof v->rotation_old);
+    v->rotation_seq = seq;
+    v->rotating = true;
+    v->res->rotations++;
+}
+
+/* A change that was cut short leaves its event and the old key in force: it took place when the new
+ * key signed the checkpoint over it, or is known from elsewhere. */
+static bool is_rotated(const struct pv_verifier *v)
+{
+    struct pv_note_key next;
+    struct pv_checkpoint c;
+    struct pv_err ignored = PV_ERR_INIT;
+    return pv_note_key_knows(v->opt->key, v->rotation_key) ||
+           (pv_note_key_init(&next, v->key.name, v->rotation_key, &ignored) == 0 &&
+            pv_checkpoint_open(&next, v->res->note, v->res->note_len, &c, &ignored) == 0);
+}
+
+/* A signed event brings in a key once a checkpoint by a key known before covers it; the key before
+ * signs nothing larger. */
+int pv_verifier_adopt_key(struct pv_verifier *v, struct pv_err *err)
+{
+    if (!v->rotating || v->rotation_seq >= v->good.size)
+        return 0;
+    v->rotating = false;
+    PV_TRY(pv_note_key_add(&v->key, v->rotation_key, err));
+    if (is_rotated(v))
+        pv_note_key_retire(&v->key, v->rotation_old, v->good.size);
+    return 0;
+}
+
+/* Where checking begins late, the events that ended older keys are not seen. The log's list of
+ * changes tells; a key whose end it does not show has ended before. */
+void pv_verifier_retire_before(struct pv_verifier *v)
+{
+    pv_autobuf struct pv_buf text;
+    struct pv_err ignored = PV_ERR_INIT;
+    pv_buf_init(&text, PV_ROTATIONS_MAX);
+    if (!v->opt->since || v->key.n_older == 0)
+        return;
+    if (pv_rotations_read(v->dir_fd, &text, &ignored) == 0 && text.len)
+        (void)!pv_rotations_follow(&v->key, text.data, text.len, &ignored);
+    for (unsigned i = 0; i < v->key.n_older; i++)
+        if (v->key.older[i].until == 0)
+            v->key.older[i].until = v->opt->since->size;
+}
