@@ -54,6 +54,8 @@ PV_MUST_CHECK int auditor_end_own_epoch(struct auditor *a, struct pv_err *err);
 
 /* --- rotation.c: a new log key, when the file keys/rotate asks for one --- */
 PV_MUST_CHECK int auditor_rotate_if_asked(struct auditor *a, struct pv_err *err);
+/* The request for a change that opening the log has finished is done with. */
+PV_MUST_CHECK int auditor_rotation_found(struct auditor *a, struct pv_err *err);
 
 /* --- detach.c: old entries leave the log, when the file keys/detach asks for it --- */
 PV_MUST_CHECK int auditor_detach_if_asked(struct auditor *a, struct pv_err *err);

@@ -131,6 +131,7 @@ static int open_log(struct auditor *a, struct start *s, struct pv_err *err)
     PV_TRY(ratchets_open(&a->ratchets, s->key_dir, err));
     PV_TRY(auditor_load_ratchets(a, err));
     PV_TRY(pv_log_open(&a->log, s->log_dir, s->key_dir, auditor_scan_entry, a, &a->found, err));
+    PV_TRY(auditor_rotation_found(a, err));
     auditor_settle_unmet(a);
     pv_log_before_drop(a->log, sync_ratchets, a);
     /* After a clean end every domain is closed and forgotten. */

@@ -11,6 +11,21 @@
 
 #define REQUEST "rotate"
 
+static int forget_request(const struct auditor *a, struct pv_err *err)
+{
+    return unlinkat(a->key_dir, REQUEST, 0) < 0 && errno != ENOENT
+               ? pv_fail(err, errno, "remove the request for a new key")
+               : 0;
+}
+
+int auditor_rotation_found(struct auditor *a, struct pv_err *err)
+{
+    if (!a->found.rotated)
+        return 0;
+    pv_log(PV_LOG_WARN, "the log's key was changed: what was cut short is finished");
+    return forget_request(a, err);
+}
+
 static int rotate(struct auditor *a, struct pv_err *err)
 {
     uint8_t next[32];
@@ -22,9 +37,9 @@ static int rotate(struct auditor *a, struct pv_err *err)
     pv_event_bytes(&e, next, sizeof next);
     PV_TRY(auditor_emit(a, &e, err));
     PV_TRY(auditor_commit(a, err));
+    PV_TRY(pv_log_rotate_record(a->log, err));
+    PV_TRY(forget_request(a, err)); /* nothing takes the change back any more */
     PV_TRY(pv_log_rotate_end(a->log, err));
-    if (unlinkat(a->key_dir, REQUEST, 0) < 0)
-        return pv_fail(err, errno, "remove the request for a new key");
     pv_log(PV_LOG_WARN, "the log's key was changed");
     return pv_log_publish(a->log, true, err);
 }
@@ -42,9 +57,7 @@ int auditor_rotate_if_asked(struct auditor *a, struct pv_err *err)
     int rc = rotate(a, &why);
     if (rc == -E2BIG) {
         pv_log(PV_LOG_WARN, "%s", why.text);
-        return unlinkat(a->key_dir, REQUEST, 0) < 0
-                   ? pv_fail(err, errno, "remove the request for a new key")
-                   : 0;
+        return forget_request(a, err);
     }
     if (rc < 0 && err)
         *err = why;

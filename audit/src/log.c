@@ -263,18 +263,23 @@ int pv_log_rotate_begin(struct pv_log *log, uint8_t ret_public_key[32], struct p
     return 0;
 }
 
-int pv_log_rotate_end(struct pv_log *log, struct pv_err *err)
+int pv_log_rotate_record(struct pv_log *log, struct pv_err *err)
 {
-    /* The checkpoint that both keys signed is durable before the old one is gone. */
+    /* The checkpoint that both keys signed is durable before anything is said of it. */
     PV_TRY(pv_tail_sync(&log->checkpoints, err));
     PV_TRY(pv_rotations_add(log->dir_fd, log->latest.data, log->latest.len, err));
+    PV_TRY(pv_log_key_publish(&log->next.key, log->key_dir_fd, err));
+    return pv_log_key_publish(&log->next.key, log->dir_fd, err);
+}
+
+int pv_log_rotate_end(struct pv_log *log, struct pv_err *err)
+{
     PV_TRY(pv_log_key_settle(log->key_dir_fd, true, err));
     pv_note_signer_done(&log->signer);
     log->signer = log->next;
     pv_note_signer_done(&log->next);
     log->rotating = false;
-    PV_TRY(pv_log_key_publish(&log->signer.key, log->key_dir_fd, err));
-    return pv_log_key_publish(&log->signer.key, log->dir_fd, err);
+    return 0;
 }
 
 int pv_log_detach(struct pv_log *log, uint64_t end, struct pv_err *err)

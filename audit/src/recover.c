@@ -241,10 +241,7 @@ static int mend_leaves(const struct scan *s, struct pv_log_recovery *ret, struct
 /* The rest of a rotation that was cut short, once the log is whole. */
 static int finish_rotation(struct pv_log *log, struct pv_err *err)
 {
-    if (!log->rotated)
-        return 0;
     PV_TRY(pv_rotations_add(log->dir_fd, log->latest.data, log->latest.len, err));
-    log->rotated = false;
     return pv_log_key_settle(log->key_dir_fd, true, err);
 }
 
@@ -278,7 +275,9 @@ int pv_log_recover(struct pv_log *log, pv_log_scan_fn scan, void *ctx, struct pv
     if (log->tree.size < s.journal)
         return pv_refuse(err, EBADMSG, "the log's journal begins behind its last entry");
     PV_TRY(pv_tiles_start(log->tiles, err));
-    PV_TRY(finish_rotation(log, err));
+    if (log->rotated)
+        PV_TRY(finish_rotation(log, err));
+    found.rotated = log->rotated;
     log->written_size = found.size = log->tree.size;
     log->signed_size = found.checkpointed_size = checkpoint.size;
     found.scanned_from = s.from;

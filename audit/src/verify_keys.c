@@ -16,11 +16,11 @@ void pv_verifier_note_rotation(struct pv_verifier *v, uint64_t seq, const struct
     memcpy(v->rotation_old, old->bytes, sizeof v->rotation_old);
     v->rotation_seq = seq;
     v->rotating = true;
-    v->res->rotations++;
 }
 
-/* A change that was cut short leaves its event and the old key in force: it took place when the new
- * key signed the checkpoint over it, or is known from elsewhere. */
+/* A change that was cut short leaves its event and the old key in force; the key that it names is
+ * nobody's. It took place when the new key signed the checkpoint over it, or is known from
+ * elsewhere. */
 static bool is_rotated(const struct pv_verifier *v)
 {
     struct pv_note_key next;
@@ -31,16 +31,18 @@ static bool is_rotated(const struct pv_verifier *v)
             pv_checkpoint_open(&next, v->res->note, v->res->note_len, &c, &ignored) == 0);
 }
 
-/* A signed event brings in a key once a checkpoint by a key known before covers it; the key before
- * signs nothing larger. */
+/* A signed event brings in a key with the first checkpoint over it, when both keys signed that; the
+ * key before signs nothing larger. */
 int pv_verifier_adopt_key(struct pv_verifier *v, struct pv_err *err)
 {
     if (!v->rotating || v->rotation_seq >= v->good.size)
         return 0;
     v->rotating = false;
+    if (!is_rotated(v))
+        return 0;
     PV_TRY(pv_note_key_add(&v->key, v->rotation_key, err));
-    if (is_rotated(v))
-        pv_note_key_retire(&v->key, v->rotation_old, v->good.size);
+    pv_note_key_retire(&v->key, v->rotation_old, v->good.size);
+    v->res->rotations++;
     return 0;
 }
 

@@ -21,12 +21,13 @@
 
 #include <cmocka.h>
 
-enum { DIED = 9, REFUSED = 3, ROUNDS = 6, EVENTS = 90 };
+enum { DIED = 9, REFUSED = 3, ROUNDS = 6, EVENTS = 90, CHANGES = 3 };
 
 /* Shared with the child: what it was told was safe. */
 static struct {
     uint64_t signed_size;
-    uint64_t calls; /* that could have failed */
+    uint64_t calls;   /* that could have failed */
+    uint64_t changes; /* of the key, that were recorded */
 } * told;
 
 static struct {
@@ -175,6 +176,8 @@ static int work(struct log_fixture *f, struct pv_err *err)
         PV_TRY(rc);
         told->signed_size = pv_log_signed_size(f->log);
         if (round == 3)
+            PV_TRY(pv_log_rotate_record(f->log, err));
+        if (round == 3)
             PV_TRY(pv_log_rotate_end(f->log, err));
         rc = pv_log_publish(f->log, true, err);
         if (rc == -ENOSPC)
@@ -184,15 +187,46 @@ static int work(struct log_fixture *f, struct pv_err *err)
     return 0;
 }
 
+/* By an event of that domain; the child uses one, the parent the other. */
+static int change_key(struct log_fixture *f, unsigned domain, struct pv_err *err)
+{
+    struct pv_event e;
+    uint8_t next[32];
+    bool was_armed = fault.armed;
+    PV_TRY(pv_log_rotate_begin(f->log, next, err));
+    pv_event_init(&e, PV_K_KEY_ROTATION, NULL);
+    pv_event_bytes(&e, pv_log_key(f->log)->public_key, sizeof next);
+    pv_event_bytes(&e, next, sizeof next);
+    fault.armed = false;
+    fixture_put(f, domain, &e, 0);
+    fault.armed = was_armed;
+    PV_TRY(pv_log_write(f->log, err));
+    PV_TRY(pv_log_commit(f->log, err));
+    PV_TRY(pv_log_rotate_record(f->log, err));
+    told->changes++;
+    PV_TRY(pv_log_rotate_end(f->log, err));
+    return pv_log_publish(f->log, true, err);
+}
+
+/* One change of the key after the other. */
+static int change_keys(struct log_fixture *f, struct pv_err *err)
+{
+    struct pv_log_recovery found;
+    PV_TRY(pv_log_open(&f->log, f->log_fd, f->key_fd, NULL, NULL, &found, err));
+    for (unsigned i = 0; i < CHANGES; i++)
+        PV_TRY(change_key(f, 0, err));
+    return 0;
+}
+
 /* In a child, so that it may die. The parent's domains stay as they were. */
-static int run_child(struct log_fixture *f)
+static int run_child(struct log_fixture *f, int (*work_of)(struct log_fixture *, struct pv_err *))
 {
     struct pv_err err = PV_ERR_INIT;
     memset(told, 0, sizeof *told);
     pid_t pid = fork();
     if (pid == 0) {
         fault.armed = true;
-        int rc = work(f, &err);
+        int rc = work_of(f, &err);
         fault.armed = false;
         _exit(rc < 0 ? REFUSED : 0);
     }
@@ -243,10 +277,87 @@ static void check_after(struct log_fixture *f, uint64_t promised)
     free(res);
 }
 
+static void published_key(const struct log_fixture *f, struct pv_note_key *ret)
+{
+    pv_autobuf struct pv_buf text;
+    struct pv_err err = PV_ERR_INIT;
+    fixture_read(f, "log.pub", &text);
+    assert_int_equal(pv_note_key_parse((const char *)text.data, text.len, ret, &err), 0);
+}
+
+/* Whoever knows the first key finds exactly the keys that the log's own list has, in its order:
+ * none of a change that did not take place, and none is missing of one that did. No next key lies
+ * about, and the next change works. */
+static void check_keys(struct log_fixture *f, const struct pv_note_key *first)
+{
+    struct pv_verify_result *res = calloc(1, sizeof *res);
+    struct pv_note_key published;
+    struct pv_err err = PV_ERR_INIT;
+    const struct pv_verify_options opt = {.key = first};
+    uint64_t changes = told->changes;
+    assert_true(faccessat(f->key_fd, "log.key.next", F_OK, 0) < 0 && errno == ENOENT);
+    assert_int_equal(change_key(f, 1, &err), 0);
+    published_key(f, &published);
+    assert_int_equal(pv_verify_log(f->log_fd, &opt, res, &err), 0);
+    if (res->verdict != PV_VERDICT_OK)
+        fail_msg("%s: %s", pv_verdict_name(res->verdict), res->text);
+    assert_true(published.n_older > changes);
+    assert_int_equal(res->rotations, published.n_older);
+    assert_int_equal(res->key.n_older, published.n_older);
+    assert_memory_equal(res->key.public_key, published.public_key, 32);
+    for (unsigned i = 0; i < published.n_older; i++)
+        assert_memory_equal(res->key.older[i].key, published.older[i].key, 32);
+    free(res);
+}
+
 static uint64_t stride(void)
 {
     const char *all = getenv("PV_FAULT_ALL");
     return all && *all ? 1 : 7;
+}
+
+/* A log with a key of its own, a domain, and nothing else; and every step of changing that. */
+static void sweep_changes(bool die, bool power, int error)
+{
+    uint64_t calls = 0, struck = 0;
+    for (uint64_t at = 0; calls == 0; at += die ? 1 : stride()) {
+        struct log_fixture f;
+        struct pv_note_key first;
+        fixture_init(&f);
+        fault.armed = false;
+        fixture_open(&f);
+        fixture_append(&f, 2);
+        fixture_commit(&f);
+        fixture_close(&f);
+        published_key(&f, &first);
+        fault.at = at;
+        fault.die = die;
+        fault.power = power;
+        fault.error = error;
+        int status = run_child(&f, change_keys);
+        struck += status == (die ? DIED : REFUSED);
+        if (told->calls <= at)
+            calls = told->calls;
+        check_after(&f, 2);
+        check_keys(&f, &first);
+        fixture_done(&f);
+    }
+    assert_true(calls > 50);
+    assert_true(struck > 0);
+}
+
+static void every_call_of_a_change_of_key_fails(void **state)
+{
+    (void)state;
+    sweep_changes(false, false, ENOSPC);
+    sweep_changes(false, false, EIO);
+}
+
+static void the_process_dies_at_every_step_of_a_change_of_key(void **state)
+{
+    (void)state;
+    sweep_changes(true, false, 0);
+    sweep_changes(true, true, 0);
 }
 
 static void sweep(bool die, bool power, int error)
@@ -260,7 +371,7 @@ static void sweep(bool die, bool power, int error)
         fault.die = die;
         fault.power = power;
         fault.error = error;
-        int status = run_child(&f);
+        int status = run_child(&f, work);
         struck += status == (die ? DIED : REFUSED);
         if (die)
             assert_int_equal(status, told->calls > at ? DIED : 0);
@@ -305,6 +416,8 @@ int main(void)
         cmocka_unit_test(every_call_fails_with_an_error),
         cmocka_unit_test(the_process_dies_at_every_call),
         cmocka_unit_test(the_power_fails_at_every_call),
+        cmocka_unit_test(every_call_of_a_change_of_key_fails),
+        cmocka_unit_test(the_process_dies_at_every_step_of_a_change_of_key),
     };
     told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (told == MAP_FAILED)

@@ -159,6 +159,7 @@ void fixture_rotate(struct log_fixture *f, struct pv_buf *ret_old)
     pv_event_bytes(&e, next, sizeof next);
     fixture_put(f, 0, &e, 0);
     fixture_commit(f);
+    assert_int_equal(pv_log_rotate_record(f->log, &err), 0);
     assert_int_equal(pv_log_rotate_end(f->log, &err), 0);
 }
 

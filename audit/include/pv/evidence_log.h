@@ -15,6 +15,7 @@ struct pv_log_recovery {
     uint64_t scanned_from; /* the first entry that was looked at; those before stand in tiles that
                               give the signed root */
     bool created;          /* the log was empty */
+    bool rotated;          /* a change of the key that was recorded is finished now */
 };
 
 /* Sees the entries while the log is opened, oldest first: those of the journal when the tiles of
@@ -44,11 +45,14 @@ PV_MUST_CHECK int pv_log_write(struct pv_log *log, struct pv_err *err);
 /* write, make durable, then sign and append a checkpoint over all of it. */
 PV_MUST_CHECK int pv_log_commit(struct pv_log *log, struct pv_err *err);
 /* Draws the log's next key. Log an event with its public key, commit (the checkpoint then carries
- * the signatures of both), then end: from there on only the next one signs, and the old one is
- * gone. A crash in between leaves one or the other. -E2BIG: the log has had as many keys as a
- * verifier takes, and goes on with the one it has. */
+ * the signatures of both), record the change, then end: from there on only the next one signs, and
+ * the old one is gone. A crash before the checkpoint leaves the old key and a next one that nobody
+ * takes for one; a crash behind it leaves the change to be finished when the log is opened. What
+ * was recorded is finished in any case, also after a power failure. -E2BIG: the log has had as many
+ * keys as a verifier takes, and goes on with the one it has. */
 PV_MUST_CHECK int pv_log_rotate_begin(struct pv_log *log, uint8_t ret_public_key[32],
                                       struct pv_err *err);
+PV_MUST_CHECK int pv_log_rotate_record(struct pv_log *log, struct pv_err *err);
 PV_MUST_CHECK int pv_log_rotate_end(struct pv_log *log, struct pv_err *err);
 /* Lets go of the entries below end (at most what pv_log_detachable says): a signed event must say
  * so. Durable when it returns; the files go little by little, with commits and with tidy. */
