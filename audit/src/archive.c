@@ -7,7 +7,7 @@
 #include "pv/io.h"
 #include "pv/log_reader.h"
 #include "pv/own.h"
-#include "pv/prove.h"
+#include "pv/published.h"
 #include "pv/tile.h"
 
 #include <fcntl.h>
@@ -40,14 +40,14 @@ static int make_head(int dir_fd, const struct pv_note_key *key, struct pv_archiv
                      struct pv_checkpoint *ret, struct pv_err *err)
 {
     pv_auto_tree_reader struct pv_tree_reader *before = NULL, *all = NULL;
-    pv_autobuf struct pv_buf note;
-    pv_buf_init(&note, PV_NOTE_MAX);
-    PV_TRY(pv_log_latest(dir_fd, key, &note, ret, err));
+    struct pv_signed_checkpoint latest;
+    PV_TRY(pv_log_latest(dir_fd, key, &latest, err));
+    *ret = latest.at;
     if (h->end > ret->size)
         return pv_refuse(err, EINVAL, "the published checkpoint covers %ju entries only",
                          (uintmax_t)ret->size);
-    memcpy(h->note, note.data, note.len);
-    h->note_len = note.len;
+    memcpy(h->note, latest.note, latest.len);
+    h->note_len = latest.len;
     PV_TRY(pv_tree_reader_open(&before, dir_fd, h->first, err));
     PV_TRY(pv_tree_frontier(before, &h->before, err));
     PV_TRY(pv_tree_reader_open(&all, dir_fd, ret->size, err));

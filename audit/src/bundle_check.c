@@ -244,6 +244,8 @@ int pv_bundle_check(const struct pv_note_key *key, const void *text, size_t len,
     int rc = pv_checkpoint_open(&known, c.text.note, c.text.note_len, &c.res.checkpoint, err);
     if (rc < 0)
         return pv_wrap(err, rc, "the bundle's checkpoint");
+    c.res.note = c.text.note;
+    c.res.note_len = c.text.note_len;
     rc = run(&c, err);
     tdestroy(c.epochs, free);
     *ret = c.res;

@@ -4,7 +4,6 @@
 
 #include "pv/archive.h"
 #include "pv/own.h"
-#include "pv/prove.h"
 
 #include <search.h>
 #include <string.h>
@@ -211,25 +210,21 @@ static int write_lines(const struct collection *c, int dir_fd, const struct pv_c
     return 0;
 }
 
-int pv_bundle_make(int dir_fd, const struct pv_note_key *key, const struct pv_call_id *calls,
-                   size_t n_calls, const uint64_t *seqs, size_t n, struct pv_buf *out,
-                   struct pv_err *err)
+int pv_bundle_make(int dir_fd, const struct pv_signed_checkpoint *under,
+                   const struct pv_call_id *calls, size_t n_calls, const uint64_t *seqs, size_t n,
+                   struct pv_buf *out, struct pv_err *err)
 {
     __attribute__((cleanup(collection_done))) struct collection c = {.needs = NULL};
-    struct pv_checkpoint at;
-    pv_autobuf struct pv_buf note;
-    pv_buf_init(&note, PV_NOTE_MAX);
     if (n == 0)
         return pv_refuse(err, ENOENT, "there is no event to put into the bundle");
-    PV_TRY(pv_log_latest(dir_fd, key, &note, &at, err));
-    if (seqs[n - 1] >= at.size)
+    if (seqs[n - 1] >= under->at.size)
         return pv_refuse(err, ESTALE, "the published checkpoint does not cover e%ju yet",
                          (uintmax_t)seqs[n - 1]);
     PV_TRY(find_needs(&c, dir_fd, seqs, n, err));
-    PV_TRY(collect(&c, dir_fd, at.size, seqs, n, err));
+    PV_TRY(collect(&c, dir_fd, under->at.size, seqs, n, err));
     pv_bundle_put_head(out, calls, n_calls);
     PV_TRY(pv_rotations_read(dir_fd, out, err));
-    PV_TRY(write_lines(&c, dir_fd, &at, out, err));
-    pv_bundle_put_note(out, note.data, note.len);
+    PV_TRY(write_lines(&c, dir_fd, &under->at, out, err));
+    pv_bundle_put_note(out, under->note, under->len);
     return pv_buf_check(out, "bundle", err);
 }

@@ -1,25 +1,13 @@
 #include "pv/prove.h"
 
-#include "log_files.h"
 #include "pv/leaf_cache.h"
 
 #include "pv/archive.h"
-#include "pv/io.h"
 #include "pv/own.h"
 
 #include <string.h>
 
 PV_DEFINE_CLEANUP(struct pv_leaf_cache, pv_leaf_cache_free)
-
-int pv_log_latest(int dir_fd, const struct pv_note_key *key, struct pv_buf *ret_note,
-                  struct pv_checkpoint *ret, struct pv_err *err)
-{
-    size_t start = ret_note->len;
-    PV_TRY(pv_read_file_at(dir_fd, PV_LOG_LATEST, ret_note, err));
-    int rc = pv_checkpoint_open(key, ret_note->data ? ret_note->data + start : (const uint8_t *)"",
-                                ret_note->len - start, ret, err);
-    return rc < 0 ? pv_wrap(err, rc, "the published checkpoint") : 0;
-}
 
 /* The stored hash of an entry that the log does not hold any more: its proof needs no more. */
 static int read_leaf(int dir_fd, uint64_t seq, uint8_t ret_leaf[PV_HASH_BYTES], struct pv_err *err)
@@ -58,31 +46,27 @@ static int read_entry(int dir_fd, uint64_t seq, struct pv_buf *ret_entry,
     return 0;
 }
 
-int pv_log_prove(int dir_fd, const struct pv_note_key *key, uint64_t seq, struct pv_buf *ret_proof,
-                 struct pv_buf *ret_entry, struct pv_err *err)
+int pv_log_prove(int dir_fd, const struct pv_signed_checkpoint *under, uint64_t seq,
+                 struct pv_buf *ret_proof, struct pv_buf *ret_entry, struct pv_err *err)
 {
     pv_auto_tree_reader struct pv_tree_reader *r = NULL;
-    pv_autobuf struct pv_buf note;
-    struct pv_checkpoint c;
-    struct pv_tlog_proof p = {.index = seq};
+    const struct pv_checkpoint *c = &under->at;
+    struct pv_tlog_proof p = {
+        .index = seq, .checkpoint = under->note, .checkpoint_len = under->len};
     uint8_t leaf[PV_HASH_BYTES];
-    pv_buf_init(&note, PV_NOTE_MAX);
-    PV_TRY(pv_log_latest(dir_fd, key, &note, &c, err));
-    if (seq >= c.size)
+    if (seq >= c->size)
         return pv_refuse(
             err, ESTALE,
             "e%ju does not lie under the published checkpoint, which covers %ju events",
-            (uintmax_t)seq, (uintmax_t)c.size);
+            (uintmax_t)seq, (uintmax_t)c->size);
     PV_TRY(read_entry(dir_fd, seq, ret_entry, leaf, err));
-    PV_TRY(pv_tree_reader_open(&r, dir_fd, c.size, err));
+    PV_TRY(pv_tree_reader_open(&r, dir_fd, c->size, err));
     PV_TRY(pv_tree_inclusion(r, seq, &p.path, err));
-    if (!pv_proof_includes(&p.path, seq, c.size, leaf, c.root))
+    if (!pv_proof_includes(&p.path, seq, c->size, leaf, c->root))
         return pv_refuse(err, EBADMSG,
                          "the log's tiles do not lead from e%ju to the signed root; 'provost "
                          "verify' names what was changed",
                          (uintmax_t)seq);
-    p.checkpoint = note.data;
-    p.checkpoint_len = note.len;
     return pv_tlog_proof_print(&p, ret_proof, err);
 }
 

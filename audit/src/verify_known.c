@@ -4,17 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the log is compared with beside itself. */
+/* What the log is compared with beside itself: one after the other. */
 struct known {
-    const struct pv_checkpoint *checkpoint; /* or NULL */
+    const struct pv_checkpoint *checkpoint;
     const char *name;
 };
-enum { KNOWN = 2 };
 
-static void known_checkpoints(const struct pv_verifier *v, struct known ret[KNOWN])
+static bool next_known(const struct pv_verifier *v, unsigned *i, struct known *ret)
 {
-    ret[0] = (struct known){v->opt->pinned, "the pinned checkpoint"};
-    ret[1] = (struct known){v->opt->witnessed, "the checkpoint that the witness cosigned"};
+    const struct pv_verify_options *o = v->opt;
+    if (*i == 0 && !o->pinned)
+        ++*i;
+    if (*i > o->n_witnessed)
+        return false;
+    *ret = *i == 0
+               ? (struct known){o->pinned, "the pinned checkpoint"}
+               : (struct known){&o->witnessed[*i - 1], "the checkpoint that the witness cosigned"};
+    ++*i;
+    return true;
 }
 
 static int judge_fork(struct pv_verifier *v, const struct known *k)
@@ -29,15 +36,14 @@ static int judge_fork(struct pv_verifier *v, const struct known *k)
 
 int pv_verifier_check_known(struct pv_verifier *v)
 {
-    struct known k[KNOWN];
+    struct known k;
     uint8_t root[PV_HASH_BYTES];
-    known_checkpoints(v, k);
-    for (unsigned i = 0; i < KNOWN; i++) {
-        if (!k[i].checkpoint || k[i].checkpoint->size != v->tree.size)
+    for (unsigned i = 0; next_known(v, &i, &k);) {
+        if (k.checkpoint->size != v->tree.size)
             continue;
         pv_frontier_root(&v->tree, root);
-        if (memcmp(root, k[i].checkpoint->root, sizeof root) != 0)
-            return judge_fork(v, &k[i]);
+        if (memcmp(root, k.checkpoint->root, sizeof root) != 0)
+            return judge_fork(v, &k);
     }
     return 0;
 }
@@ -46,31 +52,29 @@ int pv_verifier_check_known(struct pv_verifier *v)
 int pv_verifier_check_known_before(struct pv_verifier *v, struct pv_tree_reader *r,
                                    struct pv_err *err)
 {
-    struct known k[KNOWN];
+    struct known k;
     struct pv_proof proof;
-    known_checkpoints(v, k);
-    for (unsigned i = 0; i < KNOWN; i++) {
-        const struct pv_checkpoint *c = k[i].checkpoint;
-        if (!c || c->size == 0 || c->size >= v->good.size)
+    for (unsigned i = 0; next_known(v, &i, &k);) {
+        const struct pv_checkpoint *c = k.checkpoint;
+        if (c->size == 0 || c->size >= v->good.size)
             continue;
         PV_TRY(pv_tree_consistency(r, c->size, &proof, err));
         if (!pv_proof_is_consistent(&proof, c->size, c->root, v->good.size, v->res->root))
-            return judge_fork(v, &k[i]);
+            return judge_fork(v, &k);
     }
     return 0;
 }
 
 int pv_verifier_check_rollback(struct pv_verifier *v)
 {
-    struct known k[KNOWN];
+    struct known k;
     char text[256];
-    known_checkpoints(v, k);
-    for (unsigned i = 0; i < KNOWN; i++) {
-        if (!k[i].checkpoint || k[i].checkpoint->size <= v->res->signed_entries)
+    for (unsigned i = 0; next_known(v, &i, &k);) {
+        if (k.checkpoint->size <= v->res->signed_entries)
             continue;
         snprintf(text, sizeof text,
                  "the log signs %" PRIu64 " entries, %s %" PRIu64 ": it was rolled back",
-                 v->res->signed_entries, k[i].name, k[i].checkpoint->size);
+                 v->res->signed_entries, k.name, k.checkpoint->size);
         return pv_verifier_judge(v, PV_VERDICT_ROLLBACK, v->res->signed_entries, text);
     }
     return 0;

@@ -3,8 +3,9 @@
 and nothing else: Python's standard library, and Ed25519 from python3-cryptography.
 
     provost_check.py log DIR KEY-FILE [--pin NOTE-FILE]     prints "VERDICT [eN]"
-    provost_check.py bundle FILE KEY-FILE
-    provost_check.py proof FILE ENTRY-FILE KEY-FILE
+    provost_check.py bundle FILE KEY-FILE [--quorum N] [WITNESS-KEY-FILE …]
+    provost_check.py proof FILE ENTRY-FILE KEY-FILE [--quorum N] [WITNESS-KEY-FILE …]
+    provost_check.py archive FILE KEY-FILE
 
 Exit status 0 when all is well, 1 when not.
 """
@@ -50,10 +51,10 @@ NAME = re.compile(rb"[^\x00-\x20\x7f+]{1,127}\Z")
 
 
 class Key:
-    """The public keys of one log, by their hashes."""
+    """The public keys of one log, by their hashes, and the sizes at which some were given up."""
 
     def __init__(self, text):
-        self.keys, self.present = {}, None
+        self.keys, self.present, self.ends = {}, None, {}
         for line in text.rstrip(b"\n").split(b"\n"):
             self.name, digest, key = line.split(b"+", 2)
             raw = unbase64(key, 33)
@@ -65,16 +66,43 @@ class Key:
     def copy_of(cls, other):
         mine = cls.__new__(cls)
         mine.name, mine.keys, mine.present = other.name, dict(other.keys), other.present
+        mine.ends = dict(other.ends)
         return mine
 
+    @classmethod
+    def one_of(cls, other, public):
+        """That key alone, under the name of the others."""
+        mine = cls.__new__(cls)
+        mine.name, mine.keys, mine.present, mine.ends = other.name, {}, public, {}
+        mine.add(public)
+        return mine
+
+    def hash_of(self, public):
+        return SHA(self.name + b"\n\x01" + public).digest()[:4]
+
+    def knows(self, public):
+        return self.hash_of(public) in self.keys
+
+    def retire(self, public, size):
+        """It was given up with the checkpoint of that size; the present one cannot have been."""
+        digest = self.hash_of(public)
+        if digest in self.keys and public != self.present:
+            self.ends[digest] = min(size, self.ends.get(digest, size))
+
+    def follow(self, public):
+        """A key that came after those known becomes the present one."""
+        if not self.knows(public):
+            self.add(public)
+            self.present = public
+
     def add(self, public):
-        digest = SHA(self.name + b"\n\x01" + public).digest()[:4]
+        digest = self.hash_of(public)
         self.keys[digest] = Ed25519PublicKey.from_public_bytes(public)
         return digest
 
     def open(self, note):
         """(size, root) of a checkpoint."""
-        text, found = note.rpartition(b"\n\n")[0] + b"\n", False
+        text, until = note.rpartition(b"\n\n")[0] + b"\n", 0
         signatures = note[len(text) + 1 :]
         if len(note) > NOTE_MAX or text == b"\n" or not signatures.endswith(b"\n") or b"\0" in note:
             raise Bad("bad-checkpoint")
@@ -92,8 +120,8 @@ class Key:
                 self.keys[raw[:4]].verify(raw[4:], text)
             except InvalidSignature:
                 raise Bad("bad-signature") from None
-            found = True
-        if not found:
+            until = max(until, self.ends.get(raw[:4], 1 << 64))
+        if not until:
             raise Bad("unknown-key")
         parts = text.split(b"\n")
         if len(parts) < 4 or parts[0] != self.name or not re.match(rb"(0|[1-9]\d{0,18})\Z", parts[1]):
@@ -101,7 +129,42 @@ class Key:
         root = unbase64(parts[2], 32)
         if root is None:
             raise Bad("bad-checkpoint")
+        if int(parts[1]) > until:
+            raise Bad("unknown-key")
         return int(parts[1]), root
+
+
+class Witness:
+    """A witness's public key (checkpoint.md, Cosignatures; C2SP tlog-cosignature)."""
+
+    def __init__(self, text):
+        self.name, digest, key = text.rstrip(b"\n").split(b"+", 2)
+        raw = unbase64(key, 33)
+        assert raw and raw[0] == 4 and NAME.match(self.name), "not a witness's key"
+        self.hash = SHA(self.name + b"\n" + raw).digest()[:4]
+        assert digest == self.hash.hex().encode(), "the key does not match its hash"
+        self.key = Ed25519PublicKey.from_public_bytes(raw[1:])
+
+    def cosigned(self, note):
+        """The newest time at which it cosigned the note, or None; a wrong cosignature is none."""
+        text, newest = note.rpartition(b"\n\n")[0] + b"\n", None
+        for line in note[len(text) + 1 :].split(b"\n"):
+            m = re.match(rb"\xe2\x80\x94 ([^ ]+) ([^ ]+)\Z", line)
+            raw = m and unbase64(m[2], 76)
+            if not raw or m[1] != self.name or raw[:4] != self.hash:
+                continue
+            stamp = int.from_bytes(raw[4:12], "big")
+            try:
+                self.key.verify(raw[12:], b"cosignature/v1\ntime %d\n" % stamp + text)
+            except InvalidSignature:
+                return None
+            newest = max(stamp, newest or 0)
+        return newest
+
+
+def demand(note, witnesses, quorum=None):
+    if sum(w.cosigned(note) is not None for w in witnesses) < (quorum or len(witnesses)):
+        raise Bad("not-witnessed")
 
 
 # --- the tree (log.md; RFC 6962 section 2.1, RFC 9162 section 2.1.3.2)
@@ -145,6 +208,32 @@ def root_of(hashes):
     for h in hashes:
         t.add(h)
     return t.root()
+
+
+def consistent(old_size, old_root, size, root, path):
+    """RFC 9162 section 2.1.4.2."""
+    if old_size == 0 or old_size > size:
+        return False
+    if old_size == size:
+        return not path and old_root == root
+    path = [old_root, *path] if old_size & (old_size - 1) == 0 else list(path)
+    if not path:
+        return False
+    fn, sn = old_size - 1, size - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = path[0]
+    for c in path[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            fr, sr = node_hash(c, fr), node_hash(c, sr)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = node_hash(sr, c)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and fr == old_root and sr == root
 
 
 def included(index, size, leaf, path, root):
@@ -448,7 +537,8 @@ def judge_stretch(log, good, size, root):
 class Verifier:
     def __init__(self, log, key, pinned=None):
         self.log, self.key, self.pinned = log, Key.copy_of(key), pinned
-        self.rotation = None  # (seq, public key) of an event that no checkpoint covers yet
+        self.given = key
+        self.rotation = None  # (seq, old, new key) of an event that no checkpoint covers yet
         self.tree, self.good = Tree(), Tree()
         self.notes = frames(log.file("checkpoints") or b"", NOTE_MAX)
         self.next, self.anomaly, self.latest = None, None, 0
@@ -472,7 +562,7 @@ class Verifier:
         size, root = self.open(note)
         if size < self.good.size:
             raise Bad("bad-checkpoint", size)
-        self.next = size, root
+        self.next, self.note = (size, root), note
 
     def suspect(self, verdict, seq):
         self.anomaly = self.anomaly or Bad(verdict, seq)
@@ -490,9 +580,22 @@ class Verifier:
             self.good = self.tree.copy()
             self.said = self.said_next
             self.good_checkpoints += 1
-            if self.rotation and self.rotation[0] < self.good.size:
-                self.key.add(self.rotation[1])
+            self.adopt_key()
             self.next_checkpoint()
+
+    def adopt_key(self):
+        """The first checkpoint over the event decides: signed by both, else it was cut short."""
+        if not self.rotation or self.rotation[0] >= self.good.size:
+            return
+        _, old, new = self.rotation
+        self.rotation = None
+        try:
+            Key.one_of(self.key, new).open(self.note)
+        except Bad:
+            if not self.given.knows(new):
+                return
+        self.key.follow(new)
+        self.key.retire(old, self.good.size)
 
     def judge_stretch(self):
         if self.skipped and self.skipped[-1] >= self.good.size:
@@ -563,23 +666,22 @@ class Verifier:
             return
         if e.kind == "log-detached":
             self.said_next = max(self.said_next, e.fields["first"] + e.fields["count"])
-        if e.kind == "key-rotation" and len(e.fields["new_key"]) == 32:
-            self.rotation = seq, e.fields["new_key"]
+        if e.kind == "key-rotation" and len(e.fields["new_key"]) == len(e.fields["old_key"]) == 32:
+            self.rotation = seq, e.fields["old_key"], e.fields["new_key"]
         verdict = self.domains.take(seq, entry[:-TAG], entry[-TAG:], e, self.good.size)
         if verdict:
             self.suspect(verdict, seq)
 
     def run(self):
-        latest = self.log.file("checkpoint")
-        self.unknown = None
-        if latest is not None:
+        self.newest = self.log.file("checkpoint")
+        if self.newest is not None:
             try:
-                self.latest = self.open(latest)[0]
+                self.latest = self.open(self.newest)[0]
             except Bad as bad:
-                claimed = re.match(rb"[^\n]*\n(0|[1-9]\d*)\n", latest)
+                claimed = re.match(rb"[^\n]*\n(0|[1-9]\d*)\n", self.newest)
                 if bad.verdict != "unknown-key" or not claimed:
                     raise
-                self.latest, self.unknown = int(claimed[1]), latest
+                self.latest = int(claimed[1])
         self.tiles, self.domains = TileCheck(self.log), Domains(self.disclosed())
         self.next_checkpoint()
         what = ""
@@ -599,8 +701,8 @@ class Verifier:
 
     def end(self, what):
         signed = self.good.size if self.good_checkpoints else 0
-        if self.unknown is not None:
-            self.open(self.unknown)
+        if self.newest is not None:
+            self.open(self.newest)  # with all keys, and their ends
         if self.latest > signed:
             raise Bad("truncated", signed)
         if self.pinned and self.pinned[0] > signed:
@@ -618,29 +720,33 @@ class Verifier:
 # --- bundles and proofs (bundle.md, log.md)
 
 def followed(key, lines):
-    """The keys that a list of changes leads to (checkpoint.md)."""
+    """The keys that a list of changes leads to, and the ends of those before (checkpoint.md)."""
     key = Key.copy_of(key)
     for line in lines:
         entry, proof = (unbase64(part) for part in line.split(b" ")[1:])
         fields = Event(entry[:-TAG]).fields
-        if key.present != fields["old_key"]:
-            continue
-        alone = Key.copy_of(key)
-        alone.keys = {}
-        alone.add(key.present)
-        check_proof(proof, entry, alone)
-        key.add(fields["new_key"])
-        key.present = fields["new_key"]
+        old, new = fields["old_key"], fields["new_key"]
+        if key.present == old:
+            seq = check_proof(proof, entry, Key.one_of(key, old))
+            key.follow(new)
+            key.retire(old, seq + 1)
+        elif key.knows(old) and key.knows(new):
+            try:
+                seq = [check_proof(proof, entry, Key.one_of(key, k)) for k in (old, new)][0]
+            except Bad:
+                continue
+            key.retire(old, seq + 1)
     return key
 
 
-def check_bundle(raw, key):
+def check_bundle(raw, key, witnesses=(), quorum=None):
     head, sep, note = raw.partition(b"\n\n")
     lines = head.split(b"\n")
     if not sep or lines[0] != b"provost-bundle@v1" or len(raw) > 64 << 20:
         raise Bad("not a bundle")
     rotations = [line for line in lines[1:] if line.startswith(b"rotation ")]
     size, root = followed(key, rotations).open(note)
+    demand(note, witnesses, quorum)
     calls, items, last = [], [], -1
     for line in lines[1:]:
         if line.startswith(b"call ") and not items:
@@ -691,16 +797,42 @@ def check_bundle(raw, key):
     return len(items), rechecked
 
 
-def check_proof(raw, entry, key):
+def check_proof(raw, entry, key, witnesses=(), quorum=None):
     head, _, note = raw.partition(b"\n\n")
     lines = head.split(b"\n")
     if lines[0] != b"c2sp.org/tlog-proof@v1":
         raise Bad("not a proof")
     size, root = key.open(note)
+    demand(note, witnesses, quorum)
     index, path = int(lines[1].removeprefix(b"index ")), [unbase64(h, 32) for h in lines[2:]]
     if None in path or not included(index, size, leaf_hash(entry), path, root):
         raise Bad("not in the log")
     return index
+
+
+def check_archive(raw, key):
+    """(first, end) of an archive that stands alone (archive.md)."""
+    head, _, rest = raw.partition(b"\n\n")
+    proof, _, rest = (b"\n" + rest).partition(b"\n\n")
+    title, entries, *before = head.split(b"\n")
+    m, n = re.match(rb"entries (\d+) (\d+)\Z", entries), re.match(rb"checkpoint (\d+)\n", rest)
+    before = [unbase64(h, 32) for h in before]
+    path = [unbase64(h, 32) for h in proof.split(b"\n") if h]
+    if title != b"provost-archive@v1" or not m or not n or None in before + path:
+        raise Bad("not an archive")
+    first, end = int(m[1]), int(m[2])
+    levels = [level for level in range(64) if first >> level & 1]
+    if first >= end or first % WIDTH or end % WIDTH or len(levels) != len(before):
+        raise Bad("not an archive")
+    size, root = key.open(rest[n.end() : n.end() + int(n[1])])
+    tree = Tree(first, reversed(list(zip(levels, before))))
+    what = ""
+    for entry, what in frames(rest[n.end() + int(n[1]) :], ENTRY_MAX):
+        if entry is not None:
+            tree.add(leaf_hash(entry))
+    if what or tree.size != end or not consistent(end, tree.root(), size, root, path):
+        raise Bad("not in the log")
+    return first, end
 
 
 def verify_log(directory, key, pinned=None):
@@ -721,10 +853,18 @@ def main(args):
             verdict, seq = verify_log(args[1], key, pinned)
             print(verdict if seq is None else f"{verdict} e{seq}")
             return verdict != "ok"
+        if args[0] == "archive":
+            print("ok: e%d to e%d" % check_archive(read(args[1]), Key(read(args[2]))))
+            return 0
+        files, more = (args[1:3], args[3:]) if args[0] == "bundle" else (args[1:4], args[4:])
+        quorum = int(more[1]) if more[:1] == ["--quorum"] else None
+        witnesses = [Witness(read(f)) for f in (more[2:] if quorum else more)]
+        *files, key = map(read, files)
         if args[0] == "bundle":
-            print("ok: %d entries, %d tags rechecked" % check_bundle(read(args[1]), Key(read(args[2]))))
+            print("ok: %d entries, %d tags rechecked" %
+                  check_bundle(*files, Key(key), witnesses, quorum))
         else:
-            print("ok: e%d" % check_proof(read(args[1]), read(args[2]), Key(read(args[3]))))
+            print("ok: e%d" % check_proof(*files, Key(key), witnesses, quorum))
         return 0
     except (Bad, ValueError) as bad:
         print("bad:", bad)

@@ -75,9 +75,16 @@ def main():
         assert p.cli("audit", "prove", "e40", "--entry", p.dir / "x", check=False).returncode == 3
         for file in (first, second):
             p.cli("verify", "--archive", file, "--key", key)
+            assert checker.check_archive(file.read_bytes(), checker.Key(key.read_bytes()))[1] <= end
         (p.dir / "bad").write_bytes(first.read_bytes()[:-3] + b"bad")
         assert p.cli("verify", "--archive", p.dir / "bad", "--key", key, check=False).returncode == 1
         assert p.cli("audit", "attach", p.dir / "bad", check=False).returncode == 1
+        for file in (p.dir / "bad", p.dir / "fork.archive"):
+            try:
+                checker.check_archive(file.read_bytes(), checker.Key(key.read_bytes()))
+                assert file.name != "bad"  # the fork is whole in itself, by the same key
+            except checker.Bad as bad:
+                assert file.name == "bad" and bad.verdict == "not in the log", (file, bad)
         deadline = time.monotonic() + 30
         while p.json("status").get("basis", {"log_size": 0})["log_size"] < 50000:
             assert time.monotonic() < deadline, "the graph stays behind"

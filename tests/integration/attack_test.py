@@ -3,17 +3,13 @@
 where it begins; none passes. Each case is also put to the independent checker (tests/checker), which
 must come to the same verdict and the same place."""
 
-import base64
-import hashlib
 import json
 import shutil
 import sqlite3
 import subprocess
 import sys
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
+from notes import sign, signer, split
 from provost_platform import SOURCE, Platform, PROGRAMS
 
 sys.path.insert(0, str(SOURCE / "tests" / "checker"))
@@ -27,16 +23,6 @@ GRAPH_DIFFERS = 40
 
 def journal(log):
     return sorted(p for p in (log / "journal").iterdir() if p.suffix == "")[0]
-
-
-def split(data):
-    """Records: u16 big-endian length and what follows."""
-    out, at = [], 0
-    while at + 2 <= len(data):
-        n = int.from_bytes(data[at : at + 2], "big")
-        out.append(data[at : at + 2 + n])
-        at += 2 + n
-    return out
 
 
 def rewrite(path, change):
@@ -175,25 +161,12 @@ def torn_tail(log):
 
 # --- with the log's own key: what its thief could do, and what the pin is for
 
-def signer(state):
-    text = (state / "keys" / "log.key").read_bytes().rstrip(b"\n").split(b"+", 4)
-    return text[2], base64.b64decode(b"+".join(text[4:]))[1:]
-
-
-def sign(name, seed, size, root):
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    text = name + b"\n%d\n" % size + base64.b64encode(root) + b"\n"
-    key_hash = hashlib.sha256(name + b"\n\x01" + public).digest()[:4]
-    return text + b"\n\xe2\x80\x94 " + name + b" " + base64.b64encode(key_hash + key.sign(text)) + b"\n"
-
-
 def resign(state, log, change):
     """Changes entries and makes all the rest consistent with the log's key: a perfect forgery."""
     where = rewrite(journal(log), change)
     records = split(journal(log).read_bytes())
     tree = checker.root_of([checker.leaf_hash(r[2:]) for r in records])
-    note = sign(*signer(state), len(records), tree)
+    note = sign(*signer(state / "keys" / "log.key"), len(records), tree)
     (log / "checkpoints").write_bytes(len(note).to_bytes(2, "big") + note)
     (log / "checkpoint").write_bytes(note)
     shutil.rmtree(log / "tile")

@@ -170,6 +170,72 @@ def killed(p, witness, log_key, url, vkey):
     return last
 
 
+def cosigned_evidence(p, call, log_key, cosigned, w_pub):
+    """Bundles and proofs carry the cosignatures of a checkpoint; as many as are demanded must hold,
+    which both checkers find."""
+    key = checker.Key(log_key.read_bytes())
+    pubs, notes = [w_pub], [cosigned]
+    for name in ("w2", "w3"):
+        pubs.append(p.dir / f"{name}.pub")
+        notes.append(p.dir / f"{name}.cosigned")
+        p.cli("witness", "--dir", p.dir / name, "--generate-key", f"example.org/{name}", "-o",
+              pubs[-1])
+        p.cli("witness", "--dir", p.dir / name, "--key", log_key, "--once", "-o", notes[-1],
+              p.state)
+    two = ["--cosigned", notes[0], "--cosigned", notes[1]]
+    bundle, proof, entry = p.dir / "bundle", p.dir / "proof", p.dir / "entry"
+    p.cli("audit", "bundle", call, "-o", bundle, *two)
+    p.cli("audit", "prove", "e3", "-o", proof, "--entry", entry, *two)
+    for_bundle = ["--bundle", bundle]
+    for_proof = ["--proof", proof, "--entry", entry]
+
+    def judge(what, witnesses, quorum, good):
+        args = [x for w in witnesses for x in ("--witness-key", w)]
+        args += ["--quorum", str(quorum)] if quorum else []
+        r = p.cli("verify", *what, "--key", log_key, "--json", *args, check=False)
+        assert r.returncode == (0 if good else NOT_WITNESSED), (what, witnesses, quorum, r)
+        said = [checker.Witness(w.read_bytes()) for w in witnesses]
+        try:
+            if what is for_bundle:
+                checker.check_bundle(bundle.read_bytes(), key, said, quorum)
+            else:
+                checker.check_proof(proof.read_bytes(), entry.read_bytes(), key, said, quorum)
+            assert good, (what, witnesses, quorum)
+        except checker.Bad as bad:
+            assert not good and bad.verdict == "not-witnessed", (what, witnesses, quorum, bad)
+        return json.loads(r.stdout)["witnesses"]
+
+    for what in (for_bundle, for_proof):
+        names = [w["name"] for w in judge(what, pubs[:2], None, True)]
+        assert names == ["example.org/w1", "example.org/w2"], names
+        judge(what, pubs[:1], None, True)
+        judge(what, pubs, 2, True)
+        judge(what, pubs, None, False)
+        judge(what, pubs[2:], None, False)
+        judge(what, pubs[1:], 2, False)
+    assert p.cli("verify", *for_bundle, "--key", log_key, "--witness-key", w_pub, "--witness-key",
+                 w_pub, check=False).returncode != 0  # one witness is not two
+    # one letter of a cosignature
+    raw = bundle.read_bytes()
+    at = raw.rindex(b"example.org/w2 ") + 40
+    bundle.write_bytes(raw[:at] + (b"A" if raw[at : at + 1] != b"A" else b"B") + raw[at + 1 :])
+    judge(for_bundle, pubs[:2], None, False)
+    judge(for_bundle, pubs[:2], 1, True)
+    # the log itself, by several witnesses
+    each = [x for w, n in zip(pubs, notes) for x in ("--witness-key", w, "--cosigned", n)]
+    r = p.cli("verify", "--key", log_key, "--json", *each)
+    assert len(json.loads(r.stdout)["witnesses"]) == 3, r
+    some = ["--witness-key", pubs[0], "--witness-key", pubs[1], "--cosigned", notes[1]]
+    assert p.cli("verify", "--key", log_key, *some, check=False).returncode == NOT_WITNESSED
+    p.cli("verify", "--key", log_key, *some, "--quorum", "1")
+    # the log's own file, without being named; and none where it does not cover what is asked for
+    p.cli("audit", "bundle", call, "-o", bundle)
+    judge(for_bundle, pubs[:1], None, True)
+    (p.state / "log" / "checkpoint.cosigned").unlink()
+    p.cli("audit", "bundle", call, "-o", bundle)
+    judge(for_bundle, pubs[:1], None, False)
+
+
 def main():
     with Platform() as p:
         p.deploy("echo", PROGRAMS / "echo")
@@ -200,7 +266,7 @@ def main():
         first = cosigned_at(cosigned.read_bytes(), vkey)[1]
         assert cosigned.read_bytes() == (witness / "checkpoint").read_bytes()
         code, said = verify("--cosigned", cosigned)
-        assert code == 0 and said["witness"]["events"] == first, said
+        assert code == 0 and said["witnesses"][0]["events"] == first, said
         shutil.copy(cosigned, p.state / "log" / "checkpoint.cosigned")
         assert verify()[0] == 0
         # the log's own signature is not enough, nor a cosignature on something else
@@ -212,6 +278,7 @@ def main():
         # both checkers take a note with a cosignature
         assert checker.Key(log_key.read_bytes()).open(cosigned.read_bytes())[0] == first
 
+        call = p.request("POST", "/function/echo", b"to be cosigned")[2]["X-Call-Id"]
         last = killed(p, witness, log_key, url, vkey)
         assert last > first
         p.stop()
@@ -220,6 +287,8 @@ def main():
         follow(p.state)  # files, by the state directory
         follow(p.state / "log")
         p.cli("verify", "--key", log_key, "--witness-key", w_pub, "--cosigned", cosigned)
+        shutil.copy(cosigned, p.state / "log" / "checkpoint.cosigned")
+        cosigned_evidence(p, call, log_key, cosigned, w_pub)
 
         # another log, a server that lacks it, no server
         assert follow(url + "/tile", check=False).returncode == 3

@@ -8,10 +8,60 @@ import shutil
 import sys
 import time
 
+from notes import record, signature, signer, split
 from provost_platform import SOURCE, Platform, PROGRAMS
 
 sys.path.insert(0, str(SOURCE / "tests" / "checker"))
 import provost_check as checker  # noqa: E402
+
+
+def by_thief(p, first, every, stolen, rotated):
+    """What a key that was given up signs, and a change that its next key does not sign: both checkers
+    come to the same verdict, and the same place. stolen: the first secret key; rotated: entries under
+    the checkpoint that ended it; every: a file with all keys."""
+    copy = p.dir / "copy"
+    name, seed = signer(stolen)
+
+    def judge(change, keys, *expected):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(p.state, copy, ignore=shutil.ignore_patterns("bpf", "*.sock"))
+        notes = [r[2:] for r in split((copy / "log" / "checkpoints").read_bytes())]
+        notes = [change(int(n.split(b"\n")[1]), n) for n in notes]
+        (copy / "log" / "checkpoints").write_bytes(b"".join(map(record, notes)))
+        (copy / "log" / "checkpoint").write_bytes(notes[-1])
+        r = p.cli("verify", "--state", copy, "--key", keys, "--json", check=False)
+        got = json.loads(r.stdout)["log"]
+        place = got.get("first_bad_event")
+        found = got["verdict"], int(place[1:]) if place else None
+        assert found == expected, (change.__name__, keys, found, expected)
+        other = checker.verify_log(copy / "log", checker.Key(keys.read_bytes()))
+        assert other == found, (change.__name__, keys, other, found)
+
+    sizes = [int(r.split(b"\n")[1]) for r in split((p.state / "log" / "checkpoints").read_bytes())]
+    before_last, last = sizes[-2:]
+
+    def resigned(text, note, keep):
+        return text + b"\n" + (note[len(text) + 1 :] if keep else b"") + signature(name, seed, text)
+
+    def text_of(note):
+        return note.rpartition(b"\n\n")[0] + b"\n"
+
+    def old_key_alone(size, note):
+        return resigned(text_of(note), note, False) if size == last else note
+
+    def old_key_too(size, note):
+        return resigned(text_of(note), note, True) if size == last else note
+
+    def next_key_missing(size, note):
+        return resigned(text_of(note), note, False) if size == rotated else note
+
+    for keys in (first, every):
+        judge(lambda size, note: note, keys, "ok", None)
+        judge(old_key_alone, keys, "unknown-key", before_last)
+        judge(old_key_too, keys, "ok", None)
+    # the change did not take place, so what the next key signed counts only for who knows it already
+    judge(next_key_missing, first, "unknown-key", rotated)
+    judge(next_key_missing, every, "ok", None)
 
 
 def main():
@@ -39,6 +89,8 @@ def main():
 
         work(5)
         before = p.json("key", "show")
+        stolen = p.dir / "stolen.key"
+        shutil.copy(p.state / "keys" / "log.key", stolen)
         p.cli("key", "rotate")
         after = p.json("key", "show")
         assert after["log"] == before["log"] and after["older"] == [before["fingerprint"]], after
@@ -79,6 +131,9 @@ def main():
         p.cli("verify", "--key", first, "--witness-key", p.dir / "w.pub", "--cosigned", p.dir / "c")
         p.stop()
         check(3)
+        rotated = json.loads(p.cli("audit", "find", "--kind", "key-rotation", "--json").stdout)
+        by_thief(p, first, exported, stolen, 1 + min(
+            int(e["id"].removeprefix("e")) for e in rotated["events"]))
 
         # asked for without a daemon; and killed at whatever moment
         p.cli("key", "rotate")

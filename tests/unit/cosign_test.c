@@ -3,6 +3,7 @@
 
 #include "pv/io.h"
 #include "pv/own.h"
+#include "pv/published.h"
 #include "pv/witness.h"
 
 #include <fcntl.h>
@@ -103,6 +104,60 @@ static void a_cosignature_is_found_and_bound_to_its_time_and_text(void **state)
     struct pv_note_key log_key;
     assert_int_equal(pv_note_key_parse((const char *)printed.data, printed.len, &log_key, &err),
                      -EBADMSG);
+}
+
+/* A checkpoint of the log with cosignatures of n witnesses, from that one on. */
+static void make_note(unsigned first, unsigned n, struct pv_buf *ret)
+{
+    const char *text;
+    size_t len;
+    fixture_read(&f, "checkpoint", ret);
+    pv_autobuf struct pv_buf copy;
+    pv_buf_init(&copy, PV_NOTE_MAX);
+    pv_buf_raw(&copy, ret->data, ret->len);
+    assert_int_equal(pv_note_open(pv_log_key(f.log), copy.data, copy.len, &text, &len, &err), 0);
+    for (unsigned i = 0; i < n; i++) {
+        struct pv_cosigner c;
+        uint8_t seed[32] = {(uint8_t)(first + i)};
+        assert_int_equal(pv_cosigner_init(&c, "w", seed, &err), 0);
+        assert_int_equal(pv_cosign(&c, NOW, text, len, ret, &err), 0);
+    }
+}
+
+static void the_most_cosigned_checkpoint_is_chosen(void **state)
+{
+    (void)state;
+    struct pv_buf notes[4];
+    struct pv_signed_checkpoint under;
+    grow(10);
+    make_note(1, 2, &notes[0]);
+    grow(10);
+    make_note(1, 1, &notes[1]);
+    make_note(2, 2, &notes[2]);
+    make_note(1, 1, &notes[3]);
+    grow(10);
+    /* 20 entries have three witnesses together, 10 have two, the newest none */
+    assert_int_equal(pv_log_latest(f.log_fd, pv_log_key(f.log), &under, &err), 0);
+    assert_int_equal(under.at.size, 30);
+    assert_int_equal(pv_checkpoint_cosigned(pv_log_key(f.log), notes, 4, 5, &under, &err), 0);
+    assert_int_equal(under.at.size, 20);
+    assert_int_equal(under.cosignatures, 3);
+    for (uint8_t i = 1; i <= 3; i++) {
+        struct pv_cosigner c;
+        uint8_t seed[32] = {i};
+        uint64_t at;
+        assert_int_equal(pv_cosigner_init(&c, "w", seed, &err), 0);
+        assert_int_equal(pv_cosignature_check(&c.key, under.note, under.len, &at, &err), 0);
+    }
+    /* what does not lie under one is left to the published checkpoint */
+    assert_int_equal(pv_log_latest(f.log_fd, pv_log_key(f.log), &under, &err), 0);
+    assert_int_equal(pv_checkpoint_cosigned(pv_log_key(f.log), notes, 4, 20, &under, &err), 0);
+    assert_int_equal(under.at.size, 30);
+    assert_int_equal(under.cosignatures, 0);
+    notes[0].data[3] ^= 1;
+    assert_true(pv_checkpoint_cosigned(pv_log_key(f.log), notes, 4, 5, &under, &err) < 0);
+    for (unsigned i = 0; i < 4; i++)
+        pv_buf_done(&notes[i]);
 }
 
 static void a_growing_log_is_cosigned(void **state)
@@ -366,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_cosignature_is_found_and_bound_to_its_time_and_text,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(the_most_cosigned_checkpoint_is_chosen, setup, teardown),
         cmocka_unit_test_setup_teardown(a_growing_log_is_cosigned, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_signed_is_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fork_is_refused_and_kept, setup, teardown),

@@ -89,9 +89,9 @@ _provost()
             trace) words+=' --back --forward --all --depth' ;;
             path) words+=' --from --to --all' ;;
             timeline) words+=' --all' ;;
-            prove) words+=' --output --entry' ;;
+            prove) words+=' --output --entry --key --cosigned' ;;
             archive) words+=' --keep' ;;
-            bundle) words+=' --output --only' ;;
+            bundle) words+=' --output --only --key --cosigned' ;;
             record) words+=' --output' ;;
             replay) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
             export) words+=' --format --output --path --back --forward --from --to --all --depth' ;;
@@ -105,7 +105,7 @@ _provost()
             return
         fi ;;
     graph) ((COMP_CWORD == 2)) && words='rebuild digest' ;;
-    verify) words+=' --key --pin --since --complete --proof --entry --bundle --archive --witness-key --cosigned --jobs --rotations' ;;
+    verify) words+=' --key --pin --since --complete --proof --entry --bundle --archive --witness-key --quorum --cosigned --jobs --rotations' ;;
     witness) words+=' --dir --key --once --interval --listen --generate-key --output' ;;
     key) ((COMP_CWORD == 2)) && words='show export-public rotate' ;;
     receipt) words+=' --key --output' ;;

@@ -221,7 +221,7 @@ int audit_archive(struct cli *cli, int argc, char **argv)
     pv_autoclose int log_fd = -1;
     cli_parse(&argp, argc, argv, &a);
     const char *file = a.args.v[0];
-    if (pv_crypto_init(&err) < 0 || cli_state_key(cli, NULL, &key, &err) < 0 ||
+    if (pv_crypto_init(&err) < 0 || cli_state_followed_key(cli, NULL, &key, &err) < 0 ||
         cli_state_open(cli, "log", &log_fd, &err) < 0 ||
         choose(log_fd, a.keep, &info.first, &info.end, &err) < 0)
         return cli_report(&err);
@@ -269,7 +269,7 @@ int audit_attach(struct cli *cli, int argc, char **argv)
         "removing the link detaches it."
         "\vExample:\n  provost audit attach /backup/log-1.archive\n",
         argc, argv);
-    if (pv_crypto_init(&err) < 0 || cli_state_key(cli, NULL, &key, &err) < 0 ||
+    if (pv_crypto_init(&err) < 0 || cli_state_followed_key(cli, NULL, &key, &err) < 0 ||
         cli_state_open(cli, "log", &log_fd, &err) < 0)
         return cli_report(&err);
     pv_autoclose int fd = open(a.v[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -81,26 +81,30 @@ static int select_events(const struct cli *cli, const char *text, bool workflow,
     return 0;
 }
 
-static int make_once(const struct cli *cli, const char *text, bool workflow,
+static int make_once(const struct cli *cli, const struct cli_bundle_wish *w,
                      const struct pv_note_key *key, struct pv_buf *out,
                      char ret_call[PV_CALL_ID_CHARS + 1], struct pv_err *err)
 {
     __attribute__((cleanup(selection_done))) struct selection s = {.n = 0};
     pv_autoclose int dir_fd = -1;
     PV_TRY(cli_state_open(cli, "log", &dir_fd, err));
-    PV_TRY(select_events(cli, text, workflow, &s, ret_call, err));
+    struct pv_signed_checkpoint under;
+    PV_TRY(select_events(cli, w->call, w->workflow, &s, ret_call, err));
     pv_buf_reset(out);
-    return pv_bundle_make(dir_fd, key, s.calls, s.n_calls, s.seqs, s.n, out, err);
+    PV_TRY(cli_under_read(cli, &w->under, dir_fd, key, s.n ? s.seqs[s.n - 1] : 0, &under, err));
+    return pv_bundle_make(dir_fd, &under, s.calls, s.n_calls, s.seqs, s.n, out, err);
 }
 
-int cli_bundle_make(const struct cli *cli, const char *text, bool workflow,
-                    const struct pv_note_key *key, struct pv_buf *out,
+int cli_bundle_make(const struct cli *cli, const struct cli_bundle_wish *w,
+                    struct pv_note_key *ret_key, struct pv_buf *out,
                     char ret_call[PV_CALL_ID_CHARS + 1], struct pv_err *err)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * (long)PV_NS_PER_MS};
     uint64_t deadline_ns = pv_now_mono_ns() + PUBLISH_MS * PV_NS_PER_MS;
+    PV_TRY(pv_crypto_init(err));
+    PV_TRY(cli_state_followed_key(cli, w->under.key_file, ret_key, err));
     for (;;) {
-        int rc = make_once(cli, text, workflow, key, out, ret_call, err);
+        int rc = make_once(cli, w, ret_key, out, ret_call, err);
         /* the graph follows within moments, the published checkpoint within a second or so */
         if ((rc != -ESTALE && rc != -ENOENT) || pv_now_mono_ns() >= deadline_ns ||
             !cli_state_daemon_runs(cli))
@@ -112,7 +116,7 @@ int cli_bundle_make(const struct cli *cli, const char *text, bool workflow,
 struct bundle_args {
     struct cli_simple_args args;
     const char *output;
-    bool only;
+    struct cli_bundle_wish wish;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -123,8 +127,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         b->output = arg;
         return 0;
     case OPT_ONLY:
-        b->only = true;
+        b->wish.workflow = false;
         return 0;
+    case CLI_OPT_UNDER_KEY:
+    case CLI_OPT_UNDER_COSIGNED:
+        return cli_under_parse(&b->wish.under, key, arg, state);
     default:
         return cli_simple_key(&b->args, key, arg, state);
     }
@@ -136,6 +143,7 @@ int audit_bundle(struct cli *cli, int argc, char **argv)
     static const struct argp_option options[] = {
         {"output", OPT_OUTPUT, "FILE", 0, "Write it there instead of to stdout", 1},
         {"only", OPT_ONLY, NULL, 0, "This call alone, not the whole workflow it belongs to", 1},
+        CLI_UNDER_OPTIONS,
         {0},
     };
     static const struct argp argp = {
@@ -144,24 +152,22 @@ int audit_bundle(struct cli *cli, int argc, char **argv)
         "CALL-ID",
         "Writes one file with everything needed to check offline what a call did, and the calls "
         "linked with it: their events of both witnesses, tags, disclosed keys, deployments with "
-        "their measurements, proofs and the signed checkpoint. 'provost verify --bundle' checks it."
+        "their measurements, proofs and the signed checkpoint, with the cosignatures of witnesses "
+        "where there are any. 'provost verify --bundle' checks it."
         "\vExamples:\n  provost audit bundle 0123456789abcdef -o evidence.bundle\n"
         "  provost verify --bundle evidence.bundle --key log.pub\n",
         children,
         NULL,
         NULL};
-    struct bundle_args b = {.args = {.cli = cli, .min = 1, .max = 1}};
+    struct bundle_args b = {.args = {.cli = cli, .min = 1, .max = 1}, .wish = {.workflow = true}};
     struct pv_err err = PV_ERR_INIT;
     struct pv_note_key key;
     char call[PV_CALL_ID_CHARS + 1];
     pv_autobuf struct pv_buf out;
     pv_buf_init(&out, PV_BUNDLE_MAX);
     cli_parse(&argp, argc, argv, &b);
-    int rc = pv_crypto_init(&err);
-    if (rc == 0)
-        rc = cli_state_key(cli, NULL, &key, &err);
-    if (rc == 0)
-        rc = cli_bundle_make(cli, b.args.v[0], !b.only, &key, &out, call, &err);
+    b.wish.call = b.args.v[0];
+    int rc = cli_bundle_make(cli, &b.wish, &key, &out, call, &err);
     if (rc == 0)
         rc = cli_write_output(b.output, out.data, out.len, &err);
     return rc < 0 ? cli_report(&err) : CLI_OK;

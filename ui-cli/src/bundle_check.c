@@ -73,10 +73,12 @@ static void print_result(const char *what, const struct pv_bundle_result *r, con
 }
 
 int cli_bundle_check(struct cli *cli, const char *what, const void *text, size_t len,
-                     const struct pv_note_key *key, const char *expect)
+                     const struct pv_note_key *key, const char *expect,
+                     struct cli_witnesses *witnesses)
 {
     struct pv_err err = PV_ERR_INIT;
     struct pv_bundle_result r = {0};
+    struct cli_witnesses none = {0}, *w = witnesses ? witnesses : &none;
     char shown[600];
     cli_autojson json_t *events = cli->json ? json_array() : NULL;
     struct showing s = {.events = events, .expect = expect, .quiet = expect != NULL};
@@ -85,14 +87,21 @@ int cli_bundle_check(struct cli *cli, const char *what, const void *text, size_t
         rc = pv_refuse(&err, EBADMSG, "it does not hold the response that %s names", expect);
     if (rc == -ENOMEM)
         return cli_report(&err);
+    if (rc == 0 && w->n && cli_witnesses_check(w, r.note, r.note_len, &r.checkpoint, &err) < 0)
+        return w->lacking ? cli_report_not_witnessed(cli, &err) : cli_report(&err);
     if (cli->json) {
-        int printed = cli_print_json(cli, result_json(rc == 0, &r, key->name, err.text, events));
+        json_t *o = result_json(rc == 0, &r, key->name, err.text, events);
+        if (o && rc == 0)
+            (void)json_object_set_new(o, "witnesses", cli_witnesses_json(w));
+        int printed = cli_print_json(cli, o);
         return printed != CLI_OK ? printed : rc == 0 ? CLI_OK : CLI_FAILED;
     }
-    if (rc == 0)
+    if (rc == 0) {
         print_result(what, &r, key->name);
-    else
+        cli_witnesses_print(w, r.checkpoint.size);
+    } else {
         printf("%s bad: %s\n", what, cli_escape_str(err.text, shown, sizeof shown));
+    }
     int flushed = cli_flush();
     return flushed != CLI_OK ? flushed : rc == 0 ? CLI_OK : CLI_FAILED;
 }

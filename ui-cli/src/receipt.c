@@ -64,14 +64,13 @@ int cmd_receipt(struct cli *cli, int argc, char **argv)
                                     "Provost-Receipt gives it");
     if (dot)
         memcpy(id, r.args.v[0], PV_CALL_ID_CHARS);
-    int rc = pv_crypto_init(&err);
-    if (rc == 0)
-        rc = cli_state_key(cli, r.key_file, &key, &err);
-    if (rc == 0)
-        rc = cli_bundle_make(cli, dot ? id : r.args.v[0], false, &key, &out, call, &err);
+    const struct cli_bundle_wish wish = {.call = dot ? id : r.args.v[0],
+                                         .under = {.key_file = r.key_file}};
+    int rc = cli_bundle_make(cli, &wish, &key, &out, call, &err);
     if (rc == 0 && r.output)
         rc = cli_write_output(r.output, out.data, out.len, &err);
     if (rc < 0)
         return cli_report(&err);
-    return cli_bundle_check(cli, "receipt", out.data, out.len, &key, dot ? r.args.v[0] : call);
+    return cli_bundle_check(cli, "receipt", out.data, out.len, &key, dot ? r.args.v[0] : call,
+                            NULL);
 }

@@ -69,6 +69,19 @@ int cli_follow_rotations(const char *file, struct pv_note_key *key, struct pv_er
     return rc < 0 ? pv_wrap(err, rc, "'%s'", file) : 0;
 }
 
+/* As 'provost verify' knows them: with the ends of those that were given up. */
+int cli_state_followed_key(const struct cli *cli, const char *file, struct pv_note_key *ret,
+                           struct pv_err *err)
+{
+    char path[PV_PATH_MAX];
+    PV_TRY(cli_state_key(cli, file, ret, err));
+    if (snprintf(path, sizeof path, "%s/log/rotations", cli->state_dir) >= (int)sizeof path)
+        return pv_refuse(err, EINVAL, "the state directory's name is too long");
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    return cli_follow_rotations(path, ret, err);
+}
+
 int cli_state_log_size(const struct cli *cli, uint64_t *ret, struct pv_err *err)
 {
     pv_autoclose int fd = -1;

@@ -33,6 +33,7 @@ enum {
     OPT_ARCHIVE,
     OPT_JOBS,
     OPT_ROTATIONS,
+    OPT_QUORUM,
     ROOT_PREFIX_CHARS = 16,
     JOBS_MAX = 32,
 };
@@ -43,12 +44,10 @@ struct verify {
     const char *proof_file, *entry_file, *bundle_file, *archive_file;
     const char *rotations_file;
     const char *pin_file, *since_file;
-    const char *witness_file, *cosigned_file;
-    struct cli_cosigned cosigned; /* when witness_file is given */
+    struct cli_witnesses witnesses;
     bool complete;
     uint64_t jobs;
-    bool not_witnessed; /* the cosigned checkpoint is missing or is none */
-    uint64_t said_ns;   /* when progress was last shown */
+    uint64_t said_ns; /* when progress was last shown */
     bool shown;
 };
 
@@ -66,9 +65,14 @@ static const struct argp_option options[] = {
      "Follow the changes of the log's key listed there, a copy of the log's file 'rotations'", 1},
     {"jobs", OPT_JOBS, "N", 0, "Threads that check (as many as there are processors)", 1},
     {"witness-key", OPT_WITNESS_KEY, "PUB", 0,
-     "Demand a checkpoint that this witness cosigned, and that the log contains what it signs", 1},
+     "Demand a checkpoint that this witness cosigned, and that the log contains what it signs; of "
+     "a "
+     "bundle or a proof, that its checkpoint is cosigned. May be repeated",
+     1},
+    {"quorum", OPT_QUORUM, "N", 0, "That many of the witnesses do (all of them)", 1},
     {"cosigned", OPT_COSIGNED, "FILE", 0,
-     "Where that checkpoint is (log/checkpoint.cosigned in the state directory)", 1},
+     "Where that checkpoint is (log/checkpoint.cosigned in the state directory). May be repeated",
+     1},
     {"proof", OPT_PROOF, "FILE", 0, "Check this proof instead of the log; needs --entry and --key",
      2},
     {"entry", OPT_ENTRY, "FILE", 0, "The log entry that the proof is of", 2},
@@ -104,7 +108,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         v->bundle_file = arg;
         return 0;
     case OPT_WITNESS_KEY:
-        v->witness_file = arg;
+        if (v->witnesses.n == CLI_WITNESSES_MAX)
+            argp_error(state, "at most %d witnesses may be named", CLI_WITNESSES_MAX);
+        v->witnesses.key_file[v->witnesses.n++] = arg;
+        return 0;
+    case OPT_QUORUM:
+        if (cli_parse_count(arg, CLI_WITNESSES_MAX, &v->witnesses.quorum, &err) < 0 ||
+            v->witnesses.quorum == 0)
+            argp_error(state, "'%s' is no number of witnesses from 1 to %d", arg,
+                       CLI_WITNESSES_MAX);
         return 0;
     case OPT_ROTATIONS:
         v->rotations_file = arg;
@@ -117,14 +129,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         v->archive_file = arg;
         return 0;
     case OPT_COSIGNED:
-        v->cosigned_file = arg;
+        if (v->witnesses.n_cosigned == CLI_WITNESSES_MAX)
+            argp_error(state, "--cosigned may be given at most %d times", CLI_WITNESSES_MAX);
+        v->witnesses.cosigned[v->witnesses.n_cosigned++] = arg;
         return 0;
     case ARGP_KEY_END:
-        if (v->cosigned_file && !v->witness_file)
-            argp_error(state, "--cosigned needs --witness-key");
-        if (v->witness_file && (v->bundle_file || v->proof_file || v->archive_file))
-            argp_error(state,
-                       "--witness-key is for the log, not for a bundle, a proof or an archive");
+        if ((v->witnesses.n_cosigned || v->witnesses.quorum) && !v->witnesses.n)
+            argp_error(state, "--cosigned and --quorum need --witness-key");
+        if (v->witnesses.quorum > v->witnesses.n)
+            argp_error(state, "--quorum demands more witnesses than are named");
+        if (v->witnesses.n_cosigned && (v->bundle_file || v->proof_file))
+            argp_error(state, "a bundle and a proof carry their cosignatures themselves");
+        if (v->witnesses.n && v->archive_file)
+            argp_error(state, "--witness-key is for the log, a bundle or a proof");
         if (v->archive_file && (v->bundle_file || v->proof_file || !v->key_file))
             argp_error(state, "--archive and --key belong together");
         if (v->bundle_file && (v->proof_file || !v->key_file))
@@ -282,15 +299,15 @@ static int run_check(struct verify *v, int dir_fd, const struct pv_note_key *key
         PV_TRY(cli_pin_read(v->pin_file, key, true, &pinned, &have_pin, err));
     if (v->since_file)
         PV_TRY(cli_pin_read(v->since_file, key, false, &since, &have_since, err));
-    const struct pv_verify_options options_of = {
-        .key = key,
-        .pinned = have_pin ? &pinned : NULL,
-        .witnessed = v->witness_file ? &v->cosigned.checkpoint : NULL,
-        .since = have_since ? &since : NULL,
-        .complete = v->complete,
-        .jobs = (unsigned)v->jobs,
-        .progress = progress,
-        .ctx = v};
+    const struct pv_verify_options options_of = {.key = key,
+                                                 .pinned = have_pin ? &pinned : NULL,
+                                                 .witnessed = v->witnesses.checkpoint,
+                                                 .n_witnessed = v->witnesses.n_found,
+                                                 .since = have_since ? &since : NULL,
+                                                 .complete = v->complete,
+                                                 .jobs = (unsigned)v->jobs,
+                                                 .progress = progress,
+                                                 .ctx = v};
     PV_TRY(pv_verify_log(dir_fd, &options_of, ret, err));
     if (v->pin_file && ret->verdict == PV_VERDICT_OK && ret->note_len)
         return cli_pin_write(v->pin_file, ret->note, ret->note_len, err);
@@ -304,16 +321,12 @@ static int check_log(struct cli *cli, struct verify *v, struct pv_note_key *ret_
     PV_TRY(cli_state_open(cli, "log", &dir_fd, err));
     PV_TRY(cli_state_key(cli, v->key_file, ret_key, err));
     PV_TRY(cli_follow_rotations(v->rotations_file, ret_key, err));
-    if (v->witness_file) {
-        int rc =
-            cli_cosigned_read(cli, v->cosigned_file, v->witness_file, ret_key, &v->cosigned, err);
-        v->not_witnessed = rc < 0 && v->cosigned.witness.name[0];
-        PV_TRY(rc);
-    }
+    if (v->witnesses.n)
+        PV_TRY(cli_witnesses_read(cli, &v->witnesses, ret_key, err));
     return run_check(v, dir_fd, ret_key, ret, err);
 }
 
-static int check_bundle(struct cli *cli, const struct verify *v)
+static int check_bundle(struct cli *cli, struct verify *v)
 {
     struct pv_err err = PV_ERR_INIT;
     struct pv_note_key key;
@@ -324,37 +337,7 @@ static int check_bundle(struct cli *cli, const struct verify *v)
         cli_read_input(v->bundle_file, &text, &err) < 0)
         return cli_report(&err);
     return cli_bundle_check(cli, "bundle", text.len ? text.data : (const uint8_t *)"", text.len,
-                            &key, NULL);
-}
-
-/* Nobody else vouches for this log: a verdict of its own, whatever the log itself looks like. */
-static int report_not_witnessed(struct cli *cli, const struct pv_err *err)
-{
-    if (!cli->json)
-        return cli_error((enum cli_exit)CLI_NOT_WITNESSED, "not witnessed: %s", err->text);
-    int rc = cli_print_json(cli, json_pack("{s:b, s:{s:s, s:s}}", "ok", 0, "witness", "verdict",
-                                           "not-witnessed", "text", err->text));
-    return rc != CLI_OK ? rc : CLI_NOT_WITNESSED;
-}
-
-static void print_witness(const struct verify *v, const struct pv_verify_result *r)
-{
-    char name[600], when[64];
-    if (!v->witness_file || r->verdict != PV_VERDICT_OK)
-        return;
-    printf("witness ok: '%s' cosigned the first %" PRIu64 " of %" PRIu64 " signed events at %s\n",
-           cli_escape_str(v->cosigned.witness.name, name, sizeof name), v->cosigned.checkpoint.size,
-           r->signed_entries, cli_format_time(v->cosigned.time_s * PV_NS_PER_S, when, sizeof when));
-}
-
-static json_t *witness_json(const struct verify *v, const struct pv_verify_result *r)
-{
-    if (!v->witness_file)
-        return json_null();
-    return json_pack("{s:s, s:s, s:I, s:I}", "name", v->cosigned.witness.name, "verdict",
-                     r->verdict == PV_VERDICT_OK ? "ok" : "unknown", "events",
-                     (json_int_t)v->cosigned.checkpoint.size, "time",
-                     (json_int_t)v->cosigned.time_s);
+                            &key, NULL, &v->witnesses);
 }
 
 static uint64_t processors(void)
@@ -376,7 +359,9 @@ int cmd_verify(struct cli *cli, int argc, char **argv)
         "\vExamples:\n  provost verify\n"
         "  provost verify --state /mnt/evidence --key ~/provost-log.pub --json\n"
         "  provost verify --key ~/provost-log.pub --pin ~/seen --since ~/seen\n"
-        "  provost verify --key ~/provost-log.pub --witness-key ~/w1.pub --cosigned ~/cosigned\n",
+        "  provost verify --key ~/provost-log.pub --witness-key ~/w1.pub --cosigned ~/cosigned\n"
+        "  provost verify --bundle b --key log.pub --witness-key w1.pub --witness-key w2.pub "
+        "--quorum 1\n",
         children,
         NULL,
         NULL};
@@ -393,7 +378,7 @@ int cmd_verify(struct cli *cli, int argc, char **argv)
         if (cli_state_key(cli, v.key_file, &key, &err) < 0 ||
             cli_follow_rotations(v.rotations_file, &key, &err) < 0)
             return cli_report(&err);
-        return cli_verify_proof(cli, v.proof_file, v.entry_file, &key);
+        return cli_verify_proof(cli, v.proof_file, v.entry_file, &key, &v.witnesses);
     }
     if (rc == 0 && v.archive_file)
         return cli_verify_archive(cli, v.archive_file, v.key_file, v.rotations_file);
@@ -410,8 +395,8 @@ int cmd_verify(struct cli *cli, int argc, char **argv)
         rc = 0;
     }
     end_progress(&v);
-    if (v.not_witnessed)
-        return report_not_witnessed(cli, &err);
+    if (v.witnesses.lacking)
+        return cli_report_not_witnessed(cli, &err);
     if (rc < 0)
         return cli_report(&err);
     bool graph_ok = !graph_present || graph.verdict == PV_GRAPH_OK;
@@ -420,13 +405,15 @@ int cmd_verify(struct cli *cli, int argc, char **argv)
                   : graph_ok                   ? CLI_OK
                                                : CLI_GRAPH_DIFFERS;
     if (cli->json) {
-        rc = cli_print_json(
-            cli, json_pack("{s:b, s:o, s:o, s:o}", "ok", (int)ok, "log", log_json(&log), "graph",
-                           graph_json(graph_present, &graph), "witness", witness_json(&v, &log)));
+        rc = cli_print_json(cli,
+                            json_pack("{s:b, s:o, s:o, s:o}", "ok", (int)ok, "log", log_json(&log),
+                                      "graph", graph_json(graph_present, &graph), "witnesses",
+                                      cli_witnesses_json(&v.witnesses)));
         return rc != CLI_OK ? rc : verdict;
     }
     print_log(&log);
-    print_witness(&v, &log);
+    if (log.verdict == PV_VERDICT_OK)
+        cli_witnesses_print(&v.witnesses, log.signed_entries);
     print_graph(graph_present, &graph, log.entries);
     rc = cli_flush();
     return rc != CLI_OK ? rc : verdict;

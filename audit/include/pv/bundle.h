@@ -5,12 +5,13 @@
 #include "pv/event.h"
 #include "pv/log_reader.h"
 #include "pv/proof.h"
+#include "pv/published.h"
 
 /* --- making --- */
 /* Writes the bundle of the entries seqs (ascending, n) out of the log in dir_fd, with what it takes
- * to check them: domain openings, ends of epochs, disclosed keys, deployments. calls names what it
- * is about. -ESTALE: the published checkpoint does not cover all of it yet. */
-PV_MUST_CHECK int pv_bundle_make(int dir_fd, const struct pv_note_key *key,
+ * to check them: domain openings, ends of epochs, disclosed keys, deployments, and the checkpoint.
+ * calls names what it is about. -ESTALE: the checkpoint does not cover all of it. */
+PV_MUST_CHECK int pv_bundle_make(int dir_fd, const struct pv_signed_checkpoint *under,
                                  const struct pv_call_id *calls, size_t n_calls,
                                  const uint64_t *seqs, size_t n, struct pv_buf *out,
                                  struct pv_err *err);
@@ -28,6 +29,8 @@ typedef int (*pv_bundle_tell)(void *ctx, const struct pv_bundle_item *item);
 
 struct pv_bundle_result {
     struct pv_checkpoint checkpoint;
+    const uint8_t *note; /* its note, borrowed from the bundle */
+    size_t note_len;
     uint64_t items, events; /* all; those of the calls */
     uint64_t rechecked;     /* tags */
     uint64_t waiting;       /* events of the calls whose key is not in the bundle */

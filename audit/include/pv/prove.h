@@ -3,15 +3,12 @@
 #include "pv/checkpoint.h"
 #include "pv/log_reader.h"
 #include "pv/proof.h"
+#include "pv/published.h"
 
-/* The log's published checkpoint: appends the note to ret_note. -ENOENT when there is none. Errors
- * else as pv_checkpoint_open. */
-PV_MUST_CHECK int pv_log_latest(int dir_fd, const struct pv_note_key *key, struct pv_buf *ret_note,
-                                struct pv_checkpoint *ret, struct pv_err *err);
 /* Appends a c2sp.org/tlog-proof@v1 of entry seq to ret_proof and, unless NULL, the entry itself to
- * ret_entry. The proof was checked against the entry. -ESTALE: the published checkpoint does not
- * cover it yet; -EBADMSG: the log does not give it ('provost verify' says why). */
-PV_MUST_CHECK int pv_log_prove(int dir_fd, const struct pv_note_key *key, uint64_t seq,
+ * ret_entry. The proof was checked against the entry. -ESTALE: that checkpoint does not cover it;
+ * -EBADMSG: the log does not give it ('provost verify' says why). */
+PV_MUST_CHECK int pv_log_prove(int dir_fd, const struct pv_signed_checkpoint *under, uint64_t seq,
                                struct pv_buf *ret_proof, struct pv_buf *ret_entry,
                                struct pv_err *err);
 /* Whether the proof shows that entry to be in the log of that key. ret_checkpoint is what it rests

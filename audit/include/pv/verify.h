@@ -32,11 +32,13 @@ const char *pv_verdict_name(enum pv_verdict v);
 
 struct pv_verify_options {
     const struct pv_note_key *key;
-    const struct pv_checkpoint *pinned;    /* the last one the verifier saw before, or NULL */
-    const struct pv_checkpoint *witnessed; /* one that a witness cosigned, or NULL */
-    const struct pv_checkpoint *since;     /* check only what came after it, or NULL: everything */
-    bool complete; /* recorded losses of the outside witness are a gap, too */
-    unsigned jobs; /* threads; 0 or 1: the caller's alone */
+    const struct pv_checkpoint *pinned; /* the last one the verifier saw before, or NULL */
+    const struct pv_checkpoint
+        *witnessed; /* those that witnesses cosigned; NULL when there are none */
+    unsigned n_witnessed;
+    const struct pv_checkpoint *since; /* check only what came after it, or NULL: everything */
+    bool complete;                     /* recorded losses of the outside witness are a gap, too */
+    unsigned jobs;                     /* threads; 0 or 1: the caller's alone */
     void (*progress)(void *ctx, uint64_t entries); /* now and then; or NULL */
     void *ctx;
 };
