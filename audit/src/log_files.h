@@ -12,3 +12,4 @@ enum { PV_LOG_SEGMENT_NAME_MAX = 40 };
 #define PV_LOG_PUBLIC_KEY "log.pub"
 #define PV_LOG_SECRET_KEY "log.key"
 #define PV_LOG_NEXT_KEY "log.key.next"
+#define PV_LOG_DETACH_REQUEST "detach"

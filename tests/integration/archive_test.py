@@ -63,6 +63,8 @@ def main():
         said = json.loads(p.cli("audit", "archive", "--json", second).stdout)
         assert 4000 < said["first"] < 5500 and said["end"] == 16384 and said["detached"], said
         end = said["end"]
+        again = json.loads(p.cli("audit", "archive", "--json", second).stdout)  # it is done
+        assert again == said, again
         deadline = time.monotonic() + 20
         while entries_left(p) > before - end // 256:
             assert time.monotonic() < deadline, "the bundles stay"

@@ -5,10 +5,8 @@
 #include "pv/archive.h"
 #include "pv/clock.h"
 #include "pv/graph.h"
-#include "pv/io.h"
 #include "pv/log_reader.h"
 #include "pv/own.h"
-#include "pv/proof.h"
 #include "pv/tile.h"
 #include "pv/units.h"
 #include "simple_args.h"
@@ -21,7 +19,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { OPT_KEEP = 0x100, WAIT_MS = 20000, GRAPH_MS = 60000, POLL_MS = 50, ARCHIVE_MODE = 0644 };
+enum { OPT_KEEP = 0x100, WAIT_MS = 20000, GRAPH_MS = 60000, POLL_MS = 50 };
 
 struct archive_args {
     struct cli_simple_args args;
@@ -65,81 +63,21 @@ static int open_parent(const char *file, int *ret_fd, const char **ret_name, str
     return *ret_fd < 0 ? pv_fail(err, errno, "open '%s'", dir) : 0;
 }
 
-/* Under another name until it is whole and durable. */
-static int write_file(int dir_fd, const char *name, int log_fd, const struct pv_note_key *key,
-                      struct pv_archive_info *info, struct pv_err *err)
+/* The auditor alone writes to the log; it is asked as for a new key. */
+static int ask(const struct cli *cli, const struct pv_archive_info *info, struct pv_err *err)
 {
-    char tmp[PV_PATH_MAX];
-    if (snprintf(tmp, sizeof tmp, ".%s.tmp", name) >= (int)sizeof tmp)
-        return pv_refuse(err, EINVAL, "the name '%s' is too long", name);
-    pv_autoclose int fd =
-        openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, ARCHIVE_MODE);
-    if (fd < 0)
-        return pv_fail(err, errno, "create '%s'", tmp);
-    int rc = pv_archive_write(log_fd, key, info->first, info->end, fd, info, err);
-    if (rc == 0 && fsync(fd) < 0)
-        rc = pv_fail(err, errno, "write '%s'", name);
-    if (rc == 0 && renameat(dir_fd, tmp, dir_fd, name) < 0)
-        rc = pv_fail(err, errno, "create '%s'", name);
-    if (rc == 0 && fsync(dir_fd) < 0)
-        rc = pv_fail(err, errno, "sync the directory of '%s'", name);
-    if (rc < 0)
-        (void)unlinkat(dir_fd, tmp, 0);
-    return rc;
+    pv_autoclose int dir_fd = -1;
+    PV_TRY(cli_state_open(cli, "keys", &dir_fd, err));
+    return pv_detach_ask(dir_fd, info, err);
 }
 
-/* The archive must be of this very history. */
-static int check_root(int log_fd, const struct pv_archive_info *info, struct pv_err *err)
-{
-    pv_auto_tree_reader struct pv_tree_reader *r = NULL;
-    uint8_t root[PV_HASH_BYTES];
-    PV_TRY(pv_tree_reader_open(&r, log_fd, info->end, err));
-    PV_TRY(pv_tree_root(r, root, err));
-    if (memcmp(root, info->root, sizeof root) != 0)
-        return pv_refuse(err, EBADMSG, "the archive's entries are not those of this log");
-    return 0;
-}
-
-/* A file of that name is there when this was interrupted before: then it must be this very one, and
- * durable before the log's own entries go. */
 static int make_file(const char *file, int log_fd, const struct pv_note_key *key,
                      struct pv_archive_info *info, struct pv_err *err)
 {
     pv_autoclose int dir_fd = -1;
     const char *name;
-    struct pv_archive_info found;
     PV_TRY(open_parent(file, &dir_fd, &name, err));
-    pv_autoclose int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    if (fd < 0 && errno == ENOENT)
-        return write_file(dir_fd, name, log_fd, key, info, err);
-    if (fd < 0)
-        return pv_fail(err, errno, "open '%s'", file);
-    int rc = pv_archive_check(fd, key, &found, err);
-    if (rc < 0)
-        return pv_wrap(err, rc, "'%s' exists already, and is no archive of this log", file);
-    if (found.first != info->first || found.end > info->end)
-        return pv_refuse(err, EEXIST,
-                         "'%s' exists already, and holds e%" PRIu64 " to e%" PRIu64
-                         ": name another file",
-                         file, found.first, found.end - 1);
-    rc = check_root(log_fd, &found, err);
-    if (rc < 0)
-        return pv_wrap(err, rc, "'%s' exists already", file);
-    if (fsync(fd) < 0 || fsync(dir_fd) < 0)
-        return pv_fail(err, errno, "sync '%s'", file);
-    *info = found;
-    return 0;
-}
-
-/* The auditor alone writes to the log; it is asked as for a new key. */
-static int ask(const struct cli *cli, const struct pv_archive_info *info, struct pv_err *err)
-{
-    char text[128], hex[2 * PV_HASH_BYTES + 1];
-    pv_autoclose int dir_fd = -1;
-    pv_hex(info->hash, sizeof info->hash, hex);
-    int n = snprintf(text, sizeof text, "%" PRIu64 " %s\n", info->end, hex);
-    PV_TRY(cli_state_open(cli, "keys", &dir_fd, err));
-    return pv_replace_file_at(dir_fd, "detach", text, (size_t)n, 0644, err);
+    return pv_archive_store(dir_fd, name, log_fd, key, info, err);
 }
 
 /* The graph reads every event once; it must have done so before they go. */
@@ -225,11 +163,15 @@ int audit_archive(struct cli *cli, int argc, char **argv)
         cli_state_open(cli, "log", &log_fd, &err) < 0 ||
         choose(log_fd, a.keep, &info.first, &info.end, &err) < 0)
         return cli_report(&err);
-    if (info.first >= info.end)
+    uint64_t detached = info.first;
+    if (info.first >= info.end && access(file, F_OK) < 0)
         return cli_error(CLI_REFUSED, "there are no events to be archived: the log keeps its "
                                       "journal, a segment before it, and what --keep says");
-    if (make_file(file, log_fd, &key, &info, &err) < 0 || await_graph(cli, info.end, &err) < 0 ||
-        ask(cli, &info, &err) < 0)
+    if (make_file(file, log_fd, &key, &info, &err) < 0)
+        return cli_report(&err);
+    if (info.end <= detached) /* by an earlier run */
+        return tell(cli, file, &info, true);
+    if (await_graph(cli, info.end, &err) < 0 || ask(cli, &info, &err) < 0)
         return cli_report(&err);
     bool runs = cli_state_daemon_runs(cli);
     if (runs && await(log_fd, info.end, &err) < 0)
@@ -277,7 +219,7 @@ int audit_attach(struct cli *cli, int argc, char **argv)
         (void)pv_fail(&err, errno, "open the archive '%s'", a.v[0]);
         return cli_report(&err);
     }
-    if (pv_archive_check(fd, &key, &info, &err) < 0 || check_root(log_fd, &info, &err) < 0)
+    if (pv_archive_check(fd, &key, &info, &err) < 0 || pv_archive_is_of(&info, log_fd, &err) < 0)
         return cli_error(CLI_FAILED, "the archive '%s' does not hold: %s", a.v[0], err.text);
     if (attach(log_fd, a.v[0], &info, &err) < 0)
         return cli_report(&err);

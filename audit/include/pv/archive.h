@@ -42,6 +42,31 @@ PV_MUST_CHECK int pv_archive_write(int dir_fd, const struct pv_note_key *key, ui
 PV_MUST_CHECK int pv_archive_check(int fd, const struct pv_note_key *key,
                                    struct pv_archive_info *ret, struct pv_err *err);
 
+/* 0 when its entries are those of the log in log_fd; -EBADMSG. */
+PV_MUST_CHECK int pv_archive_is_of(const struct pv_archive_info *info, int log_fd,
+                                   struct pv_err *err);
+/* Makes the archive of the entries info->first to end as the file `name` in dir_fd, whole and
+ * durable when it returns. A file of that name is there when this was interrupted before: then it
+ * must be an archive of this log that begins with info->first and goes no further than info->end,
+ * or of entries before, which the log has let go of by then. info becomes what the file holds. */
+PV_MUST_CHECK int pv_archive_store(int dir_fd, const char *name, int log_fd,
+                                   const struct pv_note_key *key, struct pv_archive_info *info,
+                                   struct pv_err *err);
+
+/* The request to the auditor to let go of what stands in an archive: a file that only root can
+ * leave in the key directory, "END SHA256-OF-THE-ARCHIVE". */
+struct pv_detach_request {
+    uint64_t end;
+    uint8_t archive[PV_HASH_BYTES];
+};
+PV_MUST_CHECK int pv_detach_ask(int key_dir_fd, const struct pv_archive_info *info,
+                                struct pv_err *err);
+/* 1 = there is one, 0 = none, -EBADMSG = it is malformed. */
+PV_MUST_CHECK int pv_detach_asked(int key_dir_fd, struct pv_detach_request *ret,
+                                  struct pv_err *err);
+/* Removes it. */
+PV_MUST_CHECK int pv_detach_answered(int key_dir_fd, struct pv_err *err);
+
 /* The name under which the log's readers look for an archive: "archive/FIRST-END". */
 enum { PV_ARCHIVE_NAME_MAX = 64 };
 void pv_archive_name(uint64_t first, uint64_t end, char out[PV_ARCHIVE_NAME_MAX]);
