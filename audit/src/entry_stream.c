@@ -11,7 +11,7 @@
 enum {
     BATCH_ENTRIES = 1024,
     BATCH_BYTES = 1 << 18, /* goes on past it by an entry */
-    TORN_RETRIES = 2,
+    TORN_RETRIES = 50,     /* for a second in all */
     TORN_WAIT_NS = 20 * 1000 * 1000,
     DOMAIN_AT = 3, /* of an event: behind version and kind */
 };
@@ -62,16 +62,20 @@ static void check_tags(struct pv_job *job)
     }
 }
 
-/* Half an entry at the end may be one that is being written, so it is looked at again. */
+/* Half an entry at the end may be one that is being written: as long as somebody writes to the log,
+ * it is looked at again, and once more when nobody does any longer. */
 static int read_entry(struct pv_log_reader *r, struct pv_log_entry *ret, struct pv_err *err)
 {
-    for (unsigned i = 0;; i++) {
-        int rc = pv_log_reader_next(r, ret, err);
-        if (rc != 0 || pv_log_reader_torn(r) == 0 || i == TORN_RETRIES)
-            return rc;
-        struct timespec wait = {.tv_nsec = TORN_WAIT_NS};
-        (void)nanosleep(&wait, NULL);
+    const struct timespec wait = {.tv_nsec = TORN_WAIT_NS};
+    bool live = true;
+    int rc = pv_log_reader_next(r, ret, err);
+    for (unsigned i = 0; i < TORN_RETRIES && live && rc == 0 && pv_log_reader_torn(r); i++) {
+        live = pv_log_reader_is_live(r);
+        if (live)
+            (void)nanosleep(&wait, NULL);
+        rc = pv_log_reader_next(r, ret, err);
     }
+    return rc;
 }
 
 static void keep(struct batch *b, const struct pv_log_entry *e)

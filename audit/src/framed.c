@@ -20,6 +20,7 @@ void pv_framed_switch(struct pv_framed *f, int fd, uint64_t offset)
     f->fd = fd;
     f->start = offset;
     f->pos = f->len = 0;
+    f->ended = false;
 }
 
 static int refill(struct pv_framed *f, struct pv_err *err)
@@ -59,6 +60,10 @@ static int complete(const struct pv_framed *f, size_t *ret, struct pv_err *err)
 
 int pv_framed_next(struct pv_framed *f, const uint8_t **ret, size_t *ret_len, struct pv_err *err)
 {
+    /* A half frame at the end may have been cut off since, and another stand in its place. */
+    if (f->ended)
+        f->len = f->pos;
+    f->ended = false;
     for (;;) {
         size_t len;
         PV_TRY(complete(f, &len, err));
@@ -69,6 +74,7 @@ int pv_framed_next(struct pv_framed *f, const uint8_t **ret, size_t *ret_len, st
             return 1;
         }
         int more = f->fd < 0 ? 0 : refill(f, err);
+        f->ended = more == 0;
         if (more <= 0)
             return more;
     }

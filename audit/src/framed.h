@@ -3,6 +3,7 @@
 #pragma once
 #include "pv/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct pv_framed {
     size_t pos;     /* next frame in buf */
     size_t len;
     size_t max;   /* longest frame allowed */
+    bool ended;   /* nothing was left to be read */
     uint8_t *buf; /* owned, PV_FRAMED_BUFFER_BYTES */
 };
 

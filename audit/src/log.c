@@ -95,6 +95,14 @@ static bool log_exists(int dir_fd)
             st.st_size);
 }
 
+/* For those who read at the same time: a log without a writer will not grow. Where there are no
+ * locks, they take it for such a one. */
+static void show_writer(const struct pv_tail *t)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    (void)fcntl(t->fd, F_OFD_SETLK, &lock);
+}
+
 int pv_log_open(struct pv_log **ret, int dir_fd, int key_dir_fd, pv_log_scan_fn scan, void *ctx,
                 struct pv_log_recovery *ret_recovery, struct pv_err *err)
 {
@@ -110,6 +118,7 @@ int pv_log_open(struct pv_log **ret, int dir_fd, int key_dir_fd, pv_log_scan_fn 
     if (mkdirat(dir_fd, PV_LOG_JOURNAL_DIR, 0750) < 0 && errno != EEXIST)
         return pv_fail(err, errno, "create the log's journal");
     PV_TRY(pv_tail_open(&log->checkpoints, dir_fd, PV_LOG_CHECKPOINTS, err));
+    show_writer(&log->checkpoints);
     if (fsync(dir_fd) < 0)
         return pv_fail(err, errno, "sync the log directory");
     PV_TRY(pv_log_recover(log, scan, ctx, ret_recovery, err));

@@ -205,6 +205,13 @@ void pv_log_reader_place(const struct pv_log_reader *r, uint64_t *ret_segment, u
     *ret_offset = r->seq < r->end && r->in_journal ? pv_framed_offset(&r->file) : 0;
 }
 
+bool pv_log_reader_is_live(const struct pv_log_reader *r)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    pv_autoclose int fd = openat(r->dir_fd, PV_LOG_CHECKPOINTS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 size_t pv_log_reader_torn(const struct pv_log_reader *r)
 {
     return pv_framed_torn(&r->file);

@@ -126,6 +126,41 @@ static void an_unsigned_tail_is_kept(void **state)
     assert_int_equal(found.checkpointed_size, 10);
 }
 
+/* Who reads can tell whether what is half there may become whole, and takes what stands there in
+ * the end, also when the half was cut off first. */
+static void half_an_entry_is_read_again(void **state)
+{
+    (void)state;
+    struct pv_err err = PV_ERR_INIT;
+    pv_auto_log_reader struct pv_log_reader *r = NULL;
+    pv_autobuf struct pv_buf whole, other;
+    struct pv_log_entry e;
+    long start;
+    size_t len;
+    fixture_append(&f, 11);
+    fixture_commit(&f);
+    fixture_read(&f, "journal/000000", &whole);
+    fixture_place(&f, 10, &start, &len);
+    pv_buf_init(&other, whole.len);
+    pv_buf_raw(&other, whole.data, whole.len);
+    for (size_t i = (size_t)start + 2; i < other.len; i++)
+        other.data[i] ^= 0x55;
+    fixture_write(&f, "journal/000000", whole.data, (size_t)start + len / 2);
+    assert_int_equal(pv_log_reader_open(&r, f.log_fd, 0, &err), 0);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(pv_log_reader_next(r, &e, &err), 1);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pv_log_reader_next(r, &e, &err), 0);
+        assert_int_equal(pv_log_reader_torn(r), len / 2);
+    }
+    assert_true(pv_log_reader_is_live(r));
+    fixture_close(&f);
+    assert_false(pv_log_reader_is_live(r));
+    fixture_write(&f, "journal/000000", other.data, other.len);
+    assert_int_equal(pv_log_reader_next(r, &e, &err), 1);
+    assert_memory_equal(e.bytes, other.data + start + 2, len - 2);
+}
+
 /* Whatever byte the crash stops at, the log opens with the whole entries before it. */
 static void a_torn_tail_is_cut_wherever_it_ends(void **state)
 {
@@ -441,6 +476,7 @@ int main(void)
         CASE(segments_follow_one_another),
         CASE(a_clean_log_opens_as_it_was),
         CASE(an_unsigned_tail_is_kept),
+        CASE(half_an_entry_is_read_again),
         CASE(a_torn_tail_is_cut_wherever_it_ends),
         CASE(a_torn_checkpoint_is_cut),
         CASE(a_log_cut_below_its_checkpoint_is_refused),

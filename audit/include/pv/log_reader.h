@@ -42,6 +42,9 @@ void pv_log_reader_skip(struct pv_log_reader *r, uint64_t seq);
 uint64_t pv_log_reader_seq(const struct pv_log_reader *r);
 void pv_log_reader_place(const struct pv_log_reader *r, uint64_t *ret_segment,
                          uint64_t *ret_offset);
+/* Whether somebody has the log open for writing, on this machine: then what is not complete may be
+ * soon. */
+bool pv_log_reader_is_live(const struct pv_log_reader *r);
 /* Bytes of an entry that is not complete, after next returned 0. */
 size_t pv_log_reader_torn(const struct pv_log_reader *r);
 /* Accepts NULL. */
