@@ -64,6 +64,8 @@ int pv_microvm_image(struct pv_microvm_domain *d, struct pv_err *err)
         .cwd = "/function",
         .env_bytes = PV_REQUEST_ENV_MAX,
         .env_count = PV_ENV_POINTERS_MAX - PV_ENV_MAX,
+        .env_names = pv_environment_likely,
+        .env_numbers = pv_environment_lengths,
         .uid = PV_INNER_UID,
         .gid = PV_INNER_UID,
         .limits = {.memory_bytes = s->memory_bytes,

@@ -18,17 +18,30 @@ static const char *const defaults[] = {
     "no_proxy=127.0.0.1,localhost",
 };
 
-/* Names a program is likely to ask for before it reads: what it finds must count as use. */
-static const char *const likely[] = {
-    "Http_Method",     "Http_Path",      "Http_Query",     "Http_Content_Type",
-    "Http_Host",       "REQUEST_METHOD", "QUERY_STRING",   "PATH_INFO",
-    "CONTENT_TYPE",    "REQUEST_URI",    "SCRIPT_NAME",    "SERVER_PROTOCOL",
-    "REMOTE_ADDR",     "HTTP_HOST",      "Http_X_Call_Id", "Http_Transfer_Encoding",
-    "Http_User_Agent", "Http_Accept",
-};
-static const char *const lengths[] = {"CONTENT_LENGTH", "Http_Content_Length"};
+const char *const pv_environment_likely[] = {"Http_Method",
+                                             "Http_Path",
+                                             "Http_Query",
+                                             "Http_Content_Type",
+                                             "Http_Host",
+                                             "REQUEST_METHOD",
+                                             "QUERY_STRING",
+                                             "PATH_INFO",
+                                             "CONTENT_TYPE",
+                                             "REQUEST_URI",
+                                             "SCRIPT_NAME",
+                                             "SERVER_PROTOCOL",
+                                             "REMOTE_ADDR",
+                                             "HTTP_HOST",
+                                             "Http_X_Call_Id",
+                                             "Http_Transfer_Encoding",
+                                             "Http_User_Agent",
+                                             "Http_Accept",
+                                             NULL};
+const char *const pv_environment_lengths[] = {"CONTENT_LENGTH", "Http_Content_Length", NULL};
 
 #define COUNT(list) ((unsigned)(sizeof(list) / sizeof *(list)))
+_Static_assert(COUNT(pv_environment_lengths) == COUNT(((struct pv_environment *)0)->numbers) + 1,
+               "a number for each length");
 
 static bool overridden(const struct pv_spec *spec, const char *kv)
 {
@@ -58,7 +71,7 @@ static void put_reserve(struct pv_environment *e, struct pv_buf *b, bool probe)
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
             b->failed = true;
         pv_hex(random, sizeof random, e->canary);
-        for (unsigned i = 0; i < COUNT(lengths); i++) {
+        for (unsigned i = 0; i < COUNT(e->numbers); i++) {
             uint32_t v;
 
             memcpy(&v, random + (size_t)4 * i, sizeof v);
@@ -70,12 +83,13 @@ static void put_reserve(struct pv_environment *e, struct pv_buf *b, bool probe)
     pv_buf_printf(b, "PROVOST_RESERVE=%*s", (int)PV_FIRST_READ_ENV_BYTES, "");
     pv_buf_u8(b, 0);
     e->n_all++;
-    for (unsigned i = 0; i < COUNT(lengths); i++) {
-        (void)snprintf(line, sizeof line, "%s=%u", lengths[i], probe ? e->numbers[i] : 0);
+    for (unsigned i = 0; pv_environment_lengths[i]; i++) {
+        (void)snprintf(line, sizeof line, "%s=%u", pv_environment_lengths[i],
+                       probe ? e->numbers[i] : 0);
         put(e, b, line);
     }
-    for (unsigned i = 0; i < COUNT(likely); i++) {
-        (void)snprintf(line, sizeof line, "%s=%s", likely[i], e->canary);
+    for (unsigned i = 0; pv_environment_likely[i]; i++) {
+        (void)snprintf(line, sizeof line, "%s=%s", pv_environment_likely[i], e->canary);
         put(e, b, line);
     }
     while (e->n_all - first < PV_FIRST_READ_ENV_COUNT) {

@@ -20,6 +20,11 @@ struct pv_environment {
     char canary[17];         /* probe: value of the others; "" otherwise */
 };
 
+/* Names a program is likely to ask for before it reads, in either class: what it finds must count as
+ * use. Of the lengths the value is used as a number. NULL-terminated. */
+extern const char *const pv_environment_likely[];
+extern const char *const pv_environment_lengths[];
+
 /* reserve: false for instances that wait at the gate. */
 PV_MUST_CHECK int pv_environment_make(struct pv_environment *ret, const struct pv_spec *spec,
                                       bool reserve, bool probe, struct pv_err *err);

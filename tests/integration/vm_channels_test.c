@@ -14,12 +14,6 @@
 
 #include <cmocka.h>
 
-#ifdef PV_SANITIZED
-enum { TIMEOUT_MS = 60000 };
-#else
-enum { TIMEOUT_MS = 20000 };
-#endif
-
 static struct answer a;
 static struct pv_vm_image *image;
 
@@ -195,14 +189,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(lost_output_is_no_answer),
 #endif
     };
-    struct pv_err err = PV_ERR_INIT;
+    int rc = vm_ready(argc, argv);
 
-    if (argc != 2)
-        return 2;
-    vm_programs = argv[1];
-    if (pv_vm_available(&err) < 0) {
-        printf("skipped: micro-VMs cannot run here: %s\n", err.text);
-        return 77;
-    }
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return rc ? rc : cmocka_run_group_tests(tests, set_up, tear_down);
 }

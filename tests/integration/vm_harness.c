@@ -17,14 +17,27 @@
 
 #include <cmocka.h>
 
-const char *vm_programs;
+static const char *programs; /* directory */
 static int root_fd = -1;
+
+int vm_ready(int argc, char **argv)
+{
+    struct pv_err err = PV_ERR_INIT;
+
+    if (argc != 2)
+        return 2;
+    programs = argv[1];
+    if (pv_vm_available(&err) == 0)
+        return 0;
+    printf("skipped: micro-VMs cannot run here: %s\n", err.text);
+    return 77;
+}
 
 const char *vm_program(const char *name)
 {
     static char path[4096];
 
-    (void)snprintf(path, sizeof path, "%s/%s", vm_programs, name);
+    (void)snprintf(path, sizeof path, "%s/%s", programs, name);
     return path;
 }
 

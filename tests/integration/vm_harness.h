@@ -3,6 +3,11 @@
 #include "pv/vm.h"
 
 enum { ANSWER_MAX = 1 << 20, NOBODY = 65534 };
+#ifdef PV_SANITIZED
+enum { TIMEOUT_MS = 60000 };
+#else
+enum { TIMEOUT_MS = 20000 };
+#endif
 
 struct answer {
     enum pv_vm_end end;
@@ -12,8 +17,9 @@ struct answer {
     size_t len;
 };
 
-/* Directory of the programs under test. */
-extern const char *vm_programs;
+/* Takes the directory of the programs under test from the command line. 0, or the exit code of a
+ * test that cannot run here. */
+int vm_ready(int argc, char **argv);
 /* Absolute path of one of them; a string of the caller's next call. */
 const char *vm_program(const char *name);
 /* A spec for argv (argv[0] an absolute path) as nobody, root "/", with room for variables. */

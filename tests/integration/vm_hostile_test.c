@@ -11,12 +11,6 @@
 
 #include <cmocka.h>
 
-#ifdef PV_SANITIZED
-enum { TIMEOUT_MS = 60000 };
-#else
-enum { TIMEOUT_MS = 20000 };
-#endif
-
 static struct answer a;
 
 /* end: how it must end; signal: by which, 0 any; text: part of what is said, or of the output. */
@@ -145,14 +139,7 @@ static void every_deed_ends(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_deed_ends)};
-    struct pv_err err = PV_ERR_INIT;
+    int rc = vm_ready(argc, argv);
 
-    if (argc != 2)
-        return 2;
-    vm_programs = argv[1];
-    if (pv_vm_available(&err) < 0) {
-        printf("skipped: micro-VMs cannot run here: %s\n", err.text);
-        return 77;
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return rc ? rc : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,10 @@ struct pv_vm_spec {
     const char *cwd;         /* NULL: "/" */
     size_t env_bytes;        /* room for a run's variables; 0: none */
     unsigned env_count;
+    /* Names a program is likely to look up before its first read, NULL-terminated; NULL: none. Their
+     * placeholders are in the environment until the run's variables take their place: what the
+     * program finds there counts as use (report.env_taken). Of env_numbers the value is a number. */
+    const char *const *env_names, *const *env_numbers;
     uint32_t uid, gid; /* the program's, for its rights to files and for getuid */
     struct pv_vm_limits limits;
     enum pv_vm_finish finish;

@@ -53,26 +53,24 @@ static void add_args(struct layout *l, const struct pv_vm_spec *spec, const stru
     l->argc = l->n;
 }
 
-/* Names a program is likely to ask for before it reads, as in the process class: what it finds
- * counts as use. */
-static const char *const likely[] = {
-    "Http_Method",     "Http_Path",      "Http_Query",     "Http_Content_Type",
-    "Http_Host",       "REQUEST_METHOD", "QUERY_STRING",   "PATH_INFO",
-    "CONTENT_TYPE",    "REQUEST_URI",    "SCRIPT_NAME",    "SERVER_PROTOCOL",
-    "REMOTE_ADDR",     "HTTP_HOST",      "Http_X_Call_Id", "Http_Transfer_Encoding",
-    "Http_User_Agent", "Http_Accept",
-};
-/* Those whose value is used as a number. */
-static const char *const lengths[] = {"CONTENT_LENGTH", "Http_Content_Length"};
-enum { N_LENGTHS = sizeof lengths / sizeof *lengths };
+static unsigned count(const char *const *names)
+{
+    unsigned n = 0;
+
+    while (names && names[n])
+        n++;
+    return n;
+}
 
 /* Placeholders that the variables of a run replace. Their value is found again in the memory of a
  * program that has copied its environment. */
 static void add_room(struct layout *l, struct pv_program *p, const struct pv_vm_spec *spec)
 {
     uint8_t random[8];
-    char line[64];
+    char line[128];
     size_t start = l->text.len;
+    unsigned numbers = count(spec->env_numbers);
+    unsigned names = count(spec->env_names);
     uint32_t v;
 
     if (!spec->env_bytes || !spec->env_count)
@@ -84,10 +82,10 @@ static void add_room(struct layout *l, struct pv_program *p, const struct pv_vm_
     /* rare as a number, and no burden for a program that allocates as much */
     p->number = 5000000u + v % 4000000u;
     for (unsigned i = 0; i < spec->env_count; i++) {
-        if (i < N_LENGTHS)
-            (void)snprintf(line, sizeof line, "%s=%u", lengths[i], p->number);
-        else if (i - N_LENGTHS < sizeof likely / sizeof *likely)
-            (void)snprintf(line, sizeof line, "%s=%s", likely[i - N_LENGTHS], p->canary);
+        if (i < numbers)
+            (void)snprintf(line, sizeof line, "%.60s=%u", spec->env_numbers[i], p->number);
+        else if (i - numbers < names)
+            (void)snprintf(line, sizeof line, "%.60s=%s", spec->env_names[i - numbers], p->canary);
         else
             (void)snprintf(line, sizeof line, "PROVOST_%u=%s", i, p->canary);
         add(l, line);
