@@ -37,6 +37,7 @@ static const char *const allowed[] = {
     "getpid",
     "getppid",
     "getrandom",
+    "getrusage",
     "getsockopt",
     "gettid",
     "lseek",

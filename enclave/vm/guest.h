@@ -9,6 +9,7 @@
 #include "machine/shared.h"
 #include "memory/access.h"
 #include "pv/vm.h"
+#include "snapshot/pagemap.h"
 #include "thread/thread.h"
 
 #include <stdatomic.h>
@@ -86,6 +87,9 @@ struct pv_vm {
     uint32_t shim;             /* what the shim may answer, of PV_SHIM_*; 0: there is none */
     struct pv_vm_image *image; /* borrowed; NULL: booted */
     bool learnt;               /* the image has been told, or needs not be, what a run writes */
+    struct pv_pages written;   /* the clone's pages that are no longer the image's, if known */
+    bool written_known;
+    uint64_t faults; /* page faults of the owning thread before they were looked for */
 
     /* of the run */
     const struct pv_vm_call *call; /* NULL between runs */

@@ -222,8 +222,7 @@ static uint64_t cpu_now_ns(void)
 
 static void begin(struct pv_vm *vm, const struct pv_vm_call *call, uint64_t deadline_ns)
 {
-    uint64_t reset_ns = vm->stats.reset_ns;
-    uint64_t dirty = vm->stats.dirty_pages;
+    const struct pv_vm_stats last = vm->stats;
 
     vm->call = call;
     vm->span = vm->span_at = 0;
@@ -234,7 +233,8 @@ static void begin(struct pv_vm *vm, const struct pv_vm_call *call, uint64_t dead
     vm->out_len = 0;
     vm->out_total = vm->err_total = vm->content_length = 0;
     vm->told_random = vm->told_clock = false;
-    vm->stats = (struct pv_vm_stats){.reset_ns = reset_ns, .dirty_pages = dirty};
+    vm->stats = (struct pv_vm_stats){
+        .reset_ns = last.reset_ns, .scan_ns = last.scan_ns, .dirty_pages = last.dirty_pages};
     vm->machine.exits = 0;
     vm->deadline_ns = deadline_ns;
     vm->wall_start_ns = pv_now_mono_ns();
@@ -320,6 +320,8 @@ void pv_vm_go_on(struct pv_vm *vm)
 
 int pv_vm_reset(struct pv_vm *vm, struct pv_err *err)
 {
+    if (vm->owner != gettid())
+        return pv_refuse(err, EPERM, "the VM belongs to another thread");
     if (vm->phase == PV_VM_READY && vm->image)
         return 0;
     if (vm->phase != PV_VM_SERVED)

@@ -381,7 +381,8 @@ static void *run_other(void *arg)
     struct pv_err err = PV_ERR_INIT;
     struct pv_vm_result r;
 
-    return pv_vm_run(arg, &call, &r, &err) == -EPERM ? arg : NULL;
+    return pv_vm_run(arg, &call, &r, &err) == -EPERM && pv_vm_reset(arg, &err) == -EPERM ? arg
+                                                                                         : NULL;
 }
 
 static void a_vm_belongs_to_its_thread(void **state)

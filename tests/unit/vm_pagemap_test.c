@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -64,9 +65,60 @@ static void both_find_what_was_written(void **state)
     close(fd);
 }
 
+static uint64_t faults(void)
+{
+    uint64_t n = 0;
+
+    assert_true(pv_pagemap_faults(&n));
+    return n;
+}
+
+/* A page becomes the mapping's own only by a fault that is counted: a reset relies on it. */
+static void no_page_is_written_without_a_fault(void **state)
+{
+    enum { STORE, READ, RANDOM, POPULATE, WAYS };
+    int fd = memfd_create("pages", MFD_CLOEXEC);
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_pages pages;
+    uint64_t next;
+
+    (void)state;
+    assert_int_equal(ftruncate(fd, (off_t)PAGES * PV_PAGE), 0);
+    volatile char *p =
+        mmap(NULL, (size_t)PAGES * PV_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    assert_true(p != MAP_FAILED);
+    uint64_t end = (uint64_t)(uintptr_t)p + (uint64_t)PAGES * PV_PAGE;
+    for (int i = 0; i < PAGES; i += 20)
+        (void)p[(size_t)i * PV_PAGE];
+    for (int way = 0; way < WAYS; way++) {
+        for (int i = way; i < PAGES; i += 100) {
+            void *page = (void *)(uintptr_t)(p + (size_t)i * PV_PAGE);
+            uint64_t before = faults();
+
+            if (way == STORE)
+                *(volatile char *)page = 1;
+            else if (way == READ)
+                assert_int_equal(pread(fd, page, 8, 0), 8);
+            else if (way == RANDOM)
+                assert_int_equal(getrandom(page, 8, 0), 8);
+            else if (madvise(page, PV_PAGE, 23 /* MADV_POPULATE_WRITE */) < 0)
+                *(volatile char *)page = 1; /* before Linux 5.14 */
+            assert_true(faults() > before);
+        }
+    }
+    assert_int_equal(pv_pagemap_look((uint64_t)(uintptr_t)p, end, &pages, &next, &err), 0);
+    unsigned found = 0;
+    for (unsigned i = 0; i < pages.n; i++)
+        found += (unsigned)((pages.v[i].end - pages.v[i].start) / PV_PAGE);
+    assert_int_equal(found, WAYS * PAGES / 100);
+    munmap((void *)(uintptr_t)p, (size_t)PAGES * PV_PAGE);
+    close(fd);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_find_what_was_written)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_find_what_was_written),
+                                       cmocka_unit_test(no_page_is_written_without_a_fault)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,11 @@ PV_DEFINE_CLEANUP(struct pv_vm_image, pv_vm_image_free)
 /* Times of n runs in ns, and the first answer with which the others are compared. */
 struct series {
     uint64_t n;
-    uint64_t *run, *reset;
+    uint64_t *run, *reset, *scan; /* scan: of the reset before the run */
     struct pv_buf first;
     int code; /* of the last run */
     uint64_t same, exits, calls, shim_calls, clone_ns;
+    uint64_t dirty; /* pages that the last reset copied back */
 };
 
 static int by_size(const void *a, const void *b)
@@ -46,6 +47,8 @@ static void note_answer(struct series *s, uint64_t i, const struct pv_vm_result 
     s->exits = result->stats.exits;
     s->calls = result->stats.calls;
     s->shim_calls = result->stats.shim_calls;
+    s->scan[i] = result->stats.scan_ns;
+    s->dirty = result->stats.dirty_pages;
 }
 
 /* The VM as it was, or a new one in its place. */
@@ -109,15 +112,39 @@ static void show(const struct run *r, struct series *s, const struct pv_vm_repor
             "image    %.1f ms to the first read, %.1f MiB, %u thread%s%s\n"
             "clone    %.3f ms\n"
             "run      %.0f us median, %.0f us at 99 %% of %" PRIu64 "\n"
-            "reset    %.0f us median, %.0f us at 99 %%%s\n"
+            "reset    %.0f us median (%.0f to find %" PRIu64 " pages), %.0f us at 99 %%%s\n"
             "calls    %" PRIu64 " exits, %" PRIu64 " mediated, %" PRIu64 " answered in the guest\n"
             "answers  %" PRIu64 " of %" PRIu64 " the same\n",
             (double)report->start_ns / 1e6, (double)report->image_bytes / 1048576, report->threads,
             report->threads == 1 ? "" : "s",
             report->env_taken ? ", has copied its environment" : "", (double)s->clone_ns / 1e6,
             us_at(s->run, s->n, 50), us_at(s->run, s->n, 99), s->n, us_at(s->reset, s->n, 50),
-            us_at(s->reset, s->n, 99), r->check ? ", memory equal to the snapshot each time" : "",
-            s->exits, s->calls, s->shim_calls, s->same, s->n);
+            us_at(s->scan, s->n, 50), s->dirty, us_at(s->reset, s->n, 99),
+            r->check ? ", memory equal to the snapshot each time" : "", s->exits, s->calls,
+            s->shim_calls, s->same, s->n);
+}
+
+static json_t *spread(uint64_t *v, uint64_t n)
+{
+    return json_pack("{s:f, s:f}", "median", us_at(v, n, 50), "p99", us_at(v, n, 99));
+}
+
+/* On stderr as the text is: stdout has the answer. */
+static void show_json(const struct run *r, struct series *s, const struct pv_vm_report *report)
+{
+    cli_autojson json_t *o = json_pack(
+        "{s:{s:I, s:I, s:i, s:b}, s:I, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:b}", "image",
+        "start_ns", (json_int_t)report->start_ns, "bytes", (json_int_t)report->image_bytes,
+        "threads", (int)report->threads, "environment_copied", (int)report->env_taken, "clone_ns",
+        (json_int_t)s->clone_ns, "runs", (json_int_t)s->n, "run_us", spread(s->run, s->n),
+        "reset_us", spread(s->reset, s->n), "scan_us", spread(s->scan, s->n), "dirty_pages",
+        (json_int_t)s->dirty, "exits", (json_int_t)s->exits, "calls", (json_int_t)s->calls,
+        "guest_calls", (json_int_t)s->shim_calls, "same_answers", (json_int_t)s->same,
+        "memory_compared", (int)r->check);
+
+    if (o)
+        (void)json_dumpf(o, stderr, JSON_INDENT(2));
+    fputc('\n', stderr);
 }
 
 static int with_image(const struct run *r, const struct pv_vm_spec *spec,
@@ -132,7 +159,7 @@ static int with_image(const struct run *r, const struct pv_vm_spec *spec,
     if (s->first.len && fwrite(s->first.data, 1, s->first.len, stdout) != s->first.len)
         return pv_fail(err, EIO, "write the answer");
     if (rc >= 0 && s->n)
-        show(r, s, &report);
+        (r->cli->json ? show_json : show)(r, s, &report);
     return rc;
 }
 
@@ -149,10 +176,12 @@ int run_repeat(const struct run *r, const struct pv_vm_spec *spec, const struct 
     const struct iovec body = {input.data, input.len};
     s.run = calloc(r->repeat, sizeof *s.run);
     s.reset = calloc(r->repeat, sizeof *s.reset);
-    int rc = s.run && s.reset ? with_image(r, spec, hooks, &body, &s, &err)
-                              : pv_fail(&err, ENOMEM, "keep the times");
+    s.scan = calloc(r->repeat, sizeof *s.scan);
+    int rc = s.run && s.reset && s.scan ? with_image(r, spec, hooks, &body, &s, &err)
+                                        : pv_fail(&err, ENOMEM, "keep the times");
     free(s.run);
     free(s.reset);
+    free(s.scan);
     pv_buf_done(&s.first);
     return rc < 0 ? run_error(&err) : rc;
 }

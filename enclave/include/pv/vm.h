@@ -117,6 +117,7 @@ struct pv_vm_stats {
     uint64_t frames;      /* pages of guest memory assigned */
     uint64_t dirty_pages; /* of the last reset: pages copied back */
     uint64_t reset_ns;    /* of the last reset */
+    uint64_t scan_ns;     /* of it: looking for the pages that were written */
 };
 
 enum pv_vm_end {
@@ -199,7 +200,7 @@ void pv_vm_stop(struct pv_vm *vm);
 void pv_vm_go_on(struct pv_vm *vm);
 /* Brings the VM back to the snapshot: memory, registers, threads, files. -ESTALE: it must be freed
  * instead (it failed, has no snapshot, or has made page tables for more than about 128 MiB of new
- * addresses: a later run would have fewer). */
+ * addresses: a later run would have fewer). -EPERM: another thread made it. */
 PV_MUST_CHECK int pv_vm_reset(struct pv_vm *vm, struct pv_err *err);
 /* Compares all guest memory with the snapshot: 0 equal, -EBADMSG with the first difference. For
  * tests and audits; takes milliseconds. Call after a reset. */

@@ -121,25 +121,54 @@ static int give_back(struct pv_vm *vm, uint64_t start, uint64_t end, struct pv_e
     return 0;
 }
 
+static int put_back(struct pv_vm *vm, const struct pv_pages *written, uint64_t *pages,
+                    struct pv_err *err)
+{
+    for (unsigned i = 0; i < written->n; i++) {
+        const struct pv_pages_region *r = &written->v[i];
+
+        if (*pages < KEPT_PAGES_MAX)
+            copy_back(vm, r->start, r->end);
+        else
+            PV_TRY(give_back(vm, r->start, r->end, err));
+        *pages += (r->end - r->start) / PV_PAGE;
+    }
+    return 0;
+}
+
+/* Looks for the written pages and puts them back; keeps what was found if that is all. */
+static int scan_pages(struct pv_vm *vm, uint64_t *pages, struct pv_err *err)
+{
+    uint64_t base = (uint64_t)(uintptr_t)vm->memory.base;
+    uint64_t end = written_end(&vm->memory);
+    uint64_t faults;
+    bool counted = pv_pagemap_faults(&faults);
+
+    for (uint64_t at = base; at < end;) {
+        uint64_t start = pv_now_mono_ns();
+        bool first = at == base;
+
+        PV_TRY(pv_pagemap_look(at, end, &vm->written, &at, err));
+        vm->stats.scan_ns += pv_now_mono_ns() - start;
+        PV_TRY(put_back(vm, &vm->written, pages, err));
+        vm->written_known = counted && first && at >= end && *pages < KEPT_PAGES_MAX;
+    }
+    vm->faults = faults;
+    return 0;
+}
+
+/* A page becomes the clone's own by a fault that is counted for the thread to which the VM belongs:
+ * as long as there was none, what was found the last time is still all. */
 static int restore_pages(struct pv_vm *vm, struct pv_err *err)
 {
-    uint64_t at = (uint64_t)(uintptr_t)vm->memory.base;
-    uint64_t end = written_end(&vm->memory);
-    struct pv_pages written;
+    uint64_t faults;
     uint64_t pages = 0;
 
-    while (at < end) {
-        PV_TRY(pv_pagemap_look(at, end, &written, &at, err));
-        for (unsigned i = 0; i < written.n; i++) {
-            const struct pv_pages_region *r = &written.v[i];
-
-            if (pages < KEPT_PAGES_MAX)
-                copy_back(vm, r->start, r->end);
-            else
-                PV_TRY(give_back(vm, r->start, r->end, err));
-            pages += (r->end - r->start) / PV_PAGE;
-        }
-    }
+    vm->stats.scan_ns = 0;
+    if (vm->written_known && pv_pagemap_faults(&faults) && faults == vm->faults)
+        PV_TRY(put_back(vm, &vm->written, &pages, err));
+    else
+        PV_TRY(scan_pages(vm, &pages, err));
     vm->stats.dirty_pages = pages;
     return 0;
 }

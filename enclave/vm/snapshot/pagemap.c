@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 /* linux/fs.h of Linux 6.7, which Debian 12's headers do not have. */
 struct scan {
@@ -122,4 +123,14 @@ int pv_pagemap_look(uint64_t start, uint64_t end, struct pv_pages *ret, uint64_t
     PV_TRY(from);
     return has_scan ? look_by_scan(from, start, end, ret, ret_next, err)
                     : pv_pagemap_read(start, end, ret, ret_next, err);
+}
+
+bool pv_pagemap_faults(uint64_t *ret)
+{
+    struct rusage usage;
+
+    if (getrusage(RUSAGE_THREAD, &usage) < 0)
+        return false;
+    *ret = (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+    return true;
 }

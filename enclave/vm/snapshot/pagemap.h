@@ -2,6 +2,7 @@
 #pragma once
 #include "pv/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { PV_PAGES_REGIONS = 512 };
@@ -24,3 +25,6 @@ PV_MUST_CHECK int pv_pagemap_look(uint64_t start, uint64_t end, struct pv_pages 
 /* As look, but always by reading: for tests. */
 PV_MUST_CHECK int pv_pagemap_read(uint64_t start, uint64_t end, struct pv_pages *ret,
                                   uint64_t *ret_next, struct pv_err *err);
+/* Page faults of the calling thread so far, those included that KVM has for it and that copy_to_user
+ * has; false: not known. */
+bool pv_pagemap_faults(uint64_t *ret);
