@@ -36,9 +36,9 @@ static void end_deploy(struct gw_deploy *d)
 static void fail_deploy(struct gw_deploy *d, unsigned status, const char *why)
 {
     struct gw_conn *c = d->conn;
-    char text[700];
+    char text[700]; /* why may be the deployment's own */
     pv_log(PV_LOG_WARN, "deploy %s: %s", d->function->name, why);
-    snprintf(text, sizeof text, "deploy %s: %s", d->function->name, why);
+    snprintf(text, sizeof text, "%s", why);
     end_deploy(d);
     if (c)
         gw_conn_text(c, status, "%s", text);

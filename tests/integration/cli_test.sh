@@ -79,10 +79,18 @@ expect 3 'no graph' "$provost" audit find x
 expect 3 'no log' "$provost" verify
 expect 2 'trace without a direction' "$provost" audit trace e1
 expect 0 completion "$provost" completion bash
+bash -n "$work/out" || { echo 'FAIL: completion is no bash'; failed=1; }
 expect 2 'run without a file' "$provost" run
 expect 2 'run with a bad finish' "$provost" run --repeat 2 --finish never /bin/cat
 expect 2 'check without repeat' "$provost" run --check /bin/cat
-bash -n "$work/out" || { echo 'FAIL: completion is no bash'; failed=1; }
+# a reader that has gone, as head does, is nothing to complain of
+mkfifo "$work/gone"
+for form in '' --json; do
+    head -c 0 "$work/gone" &
+    # shellcheck disable=SC2086 # none or one word
+    { wait "$!"; "$provost" $form version; } >"$work/gone" 2>"$work/err"
+    [ $? = 8 ] && [ ! -s "$work/err" ] || { echo "FAIL: version $form to nobody"; head "$work/err"; failed=1; }
+done
 
 # --- programs in micro-VMs ---
 if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
@@ -102,6 +110,9 @@ if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
     contains err 'system calls' 'statistics'
     expect 0 'run, repeated' "$provost" run --repeat 5 --check /bin/cat
     contains err '5 of 5 the same' 'answers of repeated runs'
+    expect 0 'run, repeated, as JSON' "$provost" run --json --repeat 5 --check /bin/cat
+    mv "$work/err" "$work/out"
+    is_json 'run, repeated, as JSON'
 else
     echo "provost run is not tried: /dev/kvm is missing or not ours"
 fi
@@ -139,11 +150,21 @@ SH
 chmod 755 "$work/reply"
 printf s3cret >"$work/secret"
 expect 0 'secret create' "$provost" secret create cli-secret --from-file "$work/secret"
+expect 2 'an empty secret' "$provost" secret create nothing
+contains err allow-empty 'an empty secret'
+expect 0 'an empty secret that is meant' "$provost" secret create nothing --allow-empty
 expect 0 'secret list' "$provost" secret list
 contains out cli-secret 'secret list'
 expect 0 deploy "$provost" deploy reply "$work/reply" --timeout 5s --memory 32M --secret cli-secret \
     -e A=b -- /bin/sh /function/reply
 contains out 'deployed reply version 1' deploy
+expect 0 'a grant to call nobody' "$provost" deploy caller "$work/reply" --allow-call repyl --allow-call reply \
+    --prepared 0 -- /bin/sh /function/reply
+contains err "may call 'repyl'" 'a grant to call nobody'
+if grep -q "may call 'reply'" "$work/err"; then echo 'FAIL: a warning without a cause'; failed=1; fi
+expect 0 'remove caller' "$provost" remove caller
+expect 6 'what cannot start' "$provost" deploy broken "$work/reply" -- /no/such/program
+if grep -q 'broken.*broken' "$work/err"; then echo 'FAIL: said twice:'; head "$work/err"; failed=1; fi
 expect 0 list "$provost" list
 contains out reply list
 expect 0 'list as JSON' "$provost" list --json

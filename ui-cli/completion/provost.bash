@@ -78,7 +78,7 @@ _provost()
         elif [[ $sub == remove && $cur != -* ]]; then
             words=$(_provost_names secret list)
         elif [[ $sub == create ]]; then
-            words+=' --from-file'
+            words+=' --from-file --allow-empty'
         fi ;;
     audit)
         if ((COMP_CWORD == 2)); then

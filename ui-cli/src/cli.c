@@ -3,6 +3,7 @@
 #include "pv/escape.h"
 #include "pv/own.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -130,9 +131,21 @@ int cli_error(enum cli_exit code, const char *fmt, ...)
     return (int)code;
 }
 
+/* Whoever read our output has left, as head does when it has enough: there is nothing to tell. */
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 int cli_report(const struct pv_err *err)
 {
     switch (-err->code) {
+    case EPIPE:
+        if (reader_is_gone())
+            return CLI_LOCAL;
+        break;
     case ENOENT:
     case ESRCH:
         return cli_error(CLI_NOT_FOUND, "%s", err->text);
@@ -148,13 +161,18 @@ int cli_report(const struct pv_err *err)
     case EBUSY:
         return cli_error(CLI_BUSY, "%s", err->text);
     default:
-        return cli_error(CLI_LOCAL, "%s", err->text);
+        break;
     }
+    return cli_error(CLI_LOCAL, "%s", err->text);
 }
 
 int cli_flush(void)
 {
-    if (fflush(stdout) != 0 || ferror(stdout))
+    bool failed = fflush(stdout) != 0 || ferror(stdout);
+
+    if (failed && reader_is_gone())
+        return CLI_LOCAL;
+    if (failed)
         return cli_error(CLI_LOCAL, "cannot write the output: %s", strerror(errno));
     return CLI_OK;
 }
@@ -165,7 +183,8 @@ int cli_print_json(const struct cli *cli, json_t *value)
     /* on a terminal nothing but ASCII: what a string holds must not steer it */
     size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | (cli->stdout_tty ? JSON_ENSURE_ASCII : 0);
     if (!owned || json_dumpf(owned, stdout, flags) != 0)
-        return cli_error(CLI_LOCAL, "cannot write the output as JSON");
+        return owned && reader_is_gone() ? CLI_LOCAL
+                                         : cli_error(CLI_LOCAL, "cannot write the output as JSON");
     fputc('\n', stdout);
     return cli_flush();
 }

@@ -57,7 +57,8 @@ int cli_report(const struct pv_err *err);
 /* Prints a value on stdout, indented, with a newline. Consumes the reference. Returns CLI_OK, or
  * CLI_LOCAL when value is NULL or stdout cannot take it. */
 int cli_print_json(const struct cli *cli, json_t *value);
-/* Flushes stdout; CLI_LOCAL (reported) when something could not be written. */
+/* Flushes stdout; CLI_LOCAL (reported, unless the reader has gone) when something could not be
+ * written. */
 int cli_flush(void);
 
 static inline void cli_json_cleanup_(json_t **p)

@@ -8,8 +8,8 @@
 
 #include <inttypes.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -338,6 +338,44 @@ static void deploy_done(struct deploy *d)
         json_decref(all[i]);
 }
 
+static bool is_deployed(const json_t *functions, const char *name)
+{
+    size_t i;
+    json_t *f;
+    json_array_foreach((json_t *)(uintptr_t)functions, i, f)
+    {
+        const char *s = json_string_value(json_object_get(f, "name"));
+        if (s && strcmp(s, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Functions may be deployed in any order, so a grant to call one that is not there is no error; but
+ * it may be a slip of the pen. */
+static int warn_of_calls(const struct cli *cli, const char *name, const json_t *calls)
+{
+    cli_autojson json_t *functions = NULL;
+    char shown[160];
+    char shown_callee[160];
+    size_t i;
+    json_t *callee;
+    if (json_array_size(calls) == 0)
+        return CLI_OK;
+    int rc = cli_admin(cli, "GET", "/system/functions", NULL, "list the functions", &functions);
+    if (rc != CLI_OK)
+        return rc;
+    json_array_foreach((json_t *)(uintptr_t)calls, i, callee)
+    {
+        const char *s = json_string_value(callee);
+        if (s && !is_deployed(functions, s))
+            fprintf(stderr, "provost: %s may call '%s', but there is no such function yet\n",
+                    cli_escape_str(name, shown, sizeof shown),
+                    cli_escape_str(s, shown_callee, sizeof shown_callee));
+    }
+    return CLI_OK;
+}
+
 /* What the platform now says about the function. */
 static int show_result(const struct cli *cli, const char *name, const char *what,
                        uint64_t duration_ns)
@@ -348,11 +386,13 @@ static int show_result(const struct cli *cli, const char *name, const char *what
     if (cli_target(target, sizeof target, "/system/function/", name, &err) < 0)
         return cli_report(&err);
     int rc = cli_admin(cli, "GET", target, NULL, what, &f);
+    json_t *ext = json_object_get(f, "provost");
+    if (rc == CLI_OK)
+        rc = warn_of_calls(cli, name, json_object_get(ext, "calls"));
     if (rc != CLI_OK)
         return rc;
     if (cli->json)
         return cli_print_json(cli, json_incref(f));
-    json_t *ext = json_object_get(f, "provost");
     const char *mode = json_string_value(json_object_get(ext, "mode"));
     json_int_t version = json_integer_value(json_object_get(ext, "version"));
     char shown[160];

@@ -10,25 +10,33 @@
 
 #include <string.h>
 
-enum { OPT_FROM = 0x100 };
+enum { OPT_FROM = 0x100, OPT_EMPTY };
 
 struct create {
     struct cli_simple_args args;
     const char *from;
+    bool allow_empty;
 };
 
 static const struct argp_option create_options[] = {
     {"from-file", OPT_FROM, "FILE", 0, "Read it from FILE, or from stdin with - (the default)", 1},
+    {"allow-empty", OPT_EMPTY, NULL, 0, "An empty secret is meant", 1},
     {0},
 };
 
 static error_t parse_create(int key, char *arg, struct argp_state *state)
 {
     struct create *c = state->input;
-    if (key != OPT_FROM)
+    switch (key) {
+    case OPT_FROM:
+        c->from = arg;
+        return 0;
+    case OPT_EMPTY:
+        c->allow_empty = true;
+        return 0;
+    default:
         return cli_simple_key(&c->args, key, arg, state);
-    c->from = arg;
-    return 0;
+    }
 }
 
 static void wipe(struct pv_buf *b)
@@ -101,6 +109,9 @@ static int secret_create(struct cli *cli, int argc, char **argv)
     if (cli_read_input(c.from, &content, &err) < 0)
         return cli_report(&err);
     snprintf(what, sizeof what, "create secret '%s'", name);
+    if (content.len == 0 && !c.allow_empty)
+        return cli_error(CLI_USAGE, "%s: %s is empty; say --allow-empty if that is meant", what,
+                         strcmp(c.from, "-") == 0 ? "stdin" : c.from);
     cli_autojson json_t *body = secret_json(name, &content);
     if (!body)
         return cli_error(CLI_USAGE, "%s: the name is not valid UTF-8", what);
