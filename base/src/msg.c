@@ -104,7 +104,7 @@ static void collect_fds(struct pv_msg *m, struct msghdr *h)
 
 int pv_msg_recv(int fd, struct pv_msg *m, struct pv_err *err)
 {
-    static _Thread_local uint8_t scratch[PV_MSG_MAX];
+    uint8_t scratch[PV_MSG_MAX]; /* thread-local, it would be touched for every thread */
     uint8_t type[TYPE_BYTES];
     struct iovec iov[2] = {{type, sizeof type}, {scratch, sizeof scratch}};
     union control control;

@@ -98,6 +98,8 @@ struct pv_host {
 
 /* --- prepare.c: instances made in advance, and how --- */
 void pv_prepare_tick(struct pv_host *h, uint64_t now_ns);
+/* Something has ended: the while of which pv_prepare_trim speaks begins anew. */
+void pv_prepare_idle(struct pv_host *h);
 /* Gives back what no waiting instance stands on, when nothing has run for a while. */
 void pv_prepare_trim(struct pv_host *h, uint64_t now_ns);
 /* The domain in which an instance of that mode is made. */

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define IDLE_NS (10 * PV_NS_PER_S)
 #define RETRY_BEGIN_NS 100000ull
 #define RETRY_BEGIN_MAX_NS (2 * PV_NS_PER_MS)
 
@@ -429,5 +428,5 @@ void pv_invoke_exited(struct pv_host *h, struct pv_seat *s)
     } else /* what its other processes came to after it had answered */
         record_limits(h, s, PV_OUT_OK, &end);
     pv_seat_clear(h, s, pv_outcome_name(s->outcome));
-    h->idle_ns = pv_now_mono_ns() + IDLE_NS;
+    pv_prepare_idle(h);
 }

@@ -16,6 +16,7 @@
 #define LOOK_FIRST_NS 200000ull
 #define LOOK_LAST_NS (5 * PV_NS_PER_MS)
 #define RETRY_NS (50 * PV_NS_PER_MS)
+#define IDLE_NS (10 * PV_NS_PER_S)
 enum { FAILURES_MAX = 5 };
 
 /* What comes out of a zygote has written nothing, and most requests are answered before it would be
@@ -405,9 +406,12 @@ void pv_prepare_died(struct pv_host *h, struct pv_seat *s)
 /* After PV_HOST_SCALE there may be more than are wanted. */
 static void shrink(struct pv_host *h)
 {
-    for (unsigned i = 0; i < h->n_seats && h->n_waiting > h->wanted; i++)
-        if (h->seats[i].state == PV_SEAT_WAITING)
-            pv_seat_clear(h, &h->seats[i], "scaled down");
+    for (unsigned i = 0; i < h->n_seats && h->n_waiting > h->wanted; i++) {
+        if (h->seats[i].state != PV_SEAT_WAITING)
+            continue;
+        pv_seat_clear(h, &h->seats[i], "scaled down");
+        pv_prepare_idle(h); /* it may be that nothing has ever run */
+    }
 }
 
 /* How the next instance is to be made. */
@@ -447,6 +451,11 @@ static void fail_for_want_of_kvm(struct pv_host *h)
 
     (void)snprintf(text, sizeof text, "no micro-VM can run on this machine: %s", h->unfit);
     fail(h, text);
+}
+
+void pv_prepare_idle(struct pv_host *h)
+{
+    h->idle_ns = pv_now_mono_ns() + IDLE_NS;
 }
 
 void pv_prepare_trim(struct pv_host *h, uint64_t now_ns)

@@ -4,6 +4,7 @@
 #include "pv/own.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +45,13 @@ void pv_microvm_free_job(struct pv_job *job)
     struct pv_microvm_slot *slot = PV_CONTAINER(job, struct pv_microvm_slot, reset);
 
     pv_vm_free(PV_TAKE_PTR(slot->vm));
+}
+
+/* The slot will be idle for long. */
+static void trim(struct pv_job *job)
+{
+    pv_microvm_free_job(job);
+    (void)malloc_trim(0);
 }
 
 /* What the run has put out is still to be taken: a VM that cannot be reset is not freed here. */
@@ -126,7 +134,8 @@ bool pv_microvm_trim(struct pv_domain *domain, unsigned slot)
 
     if (!pv_microvm_vacant(domain, slot) || !s->vm)
         return false;
-    give_up(s);
+    s->reset.run = trim;
+    pv_worker_post(s->worker, &s->reset);
     return true;
 }
 

@@ -37,7 +37,7 @@ static int run_sandbox(void *plan)
  * keep the maker suspended, and gets a copy. */
 long pv_spawn(const struct pv_sandbox_plan *plan, int *ret_pidfd)
 {
-    static _Thread_local _Alignas(16) uint8_t stack[64 << 10]; /* the thread is suspended */
+    _Alignas(16) uint8_t stack[64 << 10]; /* the thread is suspended */
     int flags = flags_of(plan) | (plan->gate ? 0 : CLONE_VM | CLONE_VFORK);
 
     return clone(run_sandbox, stack + sizeof stack, flags, (void *)(uintptr_t)plan, ret_pidfd);
