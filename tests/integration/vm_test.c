@@ -101,6 +101,11 @@ static void same_interpreters(void **state)
          "s+=i%7;require('fs').writeSync(1,JSON.stringify({a:d.x.map(v=>v*v),s})+'\\n');"
          "process.exit(7)",
          NULL},
+        {"/usr/bin/lua5.4", "-e",
+         "local t={} for i=1,3000 do t[i]={i,i*i} end local s=0 for w in "
+         "io.read('a'):gmatch('%d+') "
+         "do s=s+t[w+1][2] end print(s) os.exit(9)",
+         NULL},
     };
 
     (void)state;
@@ -113,6 +118,26 @@ static void same_interpreters(void **state)
                                          "select sum(a),sqlite_version()>'3' from t;\n"
                                        : "{\"x\":[1,2,3,40]}\n");
     }
+}
+
+/* Vector instructions, a library that asks how many processors there are, lazily touched memory. */
+static void same_linear_algebra(void **state)
+{
+    static const char *const argv[] = {
+        "/usr/bin/python3", "-c",
+        "import sys,json,numpy as n\na=n.arange(1024.).reshape(32,32)/32\nd=json.load(sys.stdin)\n"
+        "a=a+n.diag(n.resize(n.array(d['x'],dtype=float),32))\nb=(a@a.T)@a\n"
+        "print(b.trace().hex(),n.linalg.det(a/9).hex(),n.fft.fft(a[0])[3],n.sort(a.ravel())[7])",
+        NULL};
+    static const char *const probe[] = {"/usr/bin/python3", "-c", "import numpy", NULL};
+
+    (void)state;
+    run_native(probe, "", 0, &outside);
+    if (outside.end != PV_VM_EXITED || outside.code != 0) {
+        print_message("not here: python3-numpy\n");
+        return;
+    }
+    same_everywhere(argv, "{\"x\":[1,2,3,40]}\n");
 }
 
 /* ---- resets ---- */
@@ -518,6 +543,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_answers),
         cmocka_unit_test(same_interpreters),
+        cmocka_unit_test(same_linear_algebra),
         cmocka_unit_test(resets_restore_everything),
         cmocka_unit_test(nothing_is_left_behind),
         cmocka_unit_test(rights_do_not_outlive_a_run),
