@@ -43,6 +43,9 @@ PV_MUST_CHECK int auditor_emit_open(struct auditor *a, const char *name,
 PV_MUST_CHECK int auditor_emit_recovery(struct auditor *a, struct pv_err *err);
 PV_MUST_CHECK int auditor_emit_close(struct auditor *a, const struct pv_domain_id *closed,
                                      const char *reason, struct pv_err *err);
+/* What the producer's process had noted and taken along. */
+PV_MUST_CHECK int auditor_emit_unrecorded(struct auditor *a, const struct producer *p,
+                                          uint64_t count, struct pv_err *err);
 PV_MUST_CHECK int auditor_emit_fault(struct auditor *a, const struct producer *faulty,
                                      const char *what, struct pv_err *err);
 /* Remembers that something waits for a signature. */

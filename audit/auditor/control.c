@@ -173,11 +173,22 @@ int auditor_control(struct auditor *a, struct pv_err *err)
     return 0;
 }
 
+/* What it had noted and made no event of is gone with it, however it ended. */
+static int say_unrecorded(struct auditor *a, struct producer *p, struct pv_err *err)
+{
+    uint64_t count = p->ring && !p->unrecorded_said ? pv_ring_reader_unrecorded(p->ring) : 0;
+    if (count > 0)
+        PV_TRY(auditor_emit_unrecorded(a, p, count, err));
+    p->unrecorded_said = true;
+    return 0;
+}
+
 /* Its end goes into the log, unless it said so itself or never began. */
 static int finish(struct auditor *a, struct producer *p, struct pv_err *err)
 {
     if (p->fault[0] || !pv_log_has_room(a->log))
         return 0; /* at a later turn */
+    PV_TRY(say_unrecorded(a, p, err));
     if (!p->closed && p->next_dseq > 0)
         PV_TRY(auditor_emit_close(a, &p->id, p->announced ? "process ended" : "ring missing", err));
     p->closed = p->finished = true;

@@ -27,6 +27,7 @@ struct producer {
     bool announced;              /* the supervisor knows it */
     bool owes_tracing;           /* PV_AUDIT_TRACING could not be said yet */
     bool gone;                   /* its process ended */
+    bool unrecorded_said;        /* the gap that it left behind, if any, is in the log */
     bool empty;                  /* its ring was, when last looked at */
     bool finished;               /* drained and closed; DONE once finish_size is signed */
     bool disclosed;              /* its last key is in the log */

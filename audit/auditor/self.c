@@ -4,6 +4,7 @@
 
 #include "pv/clock.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 void auditor_note_unsigned(struct auditor *a, unsigned kind)
@@ -86,6 +87,21 @@ int auditor_emit_close(struct auditor *a, const struct pv_domain_id *closed, con
     pv_event_init(&e, PV_K_DOMAIN_CLOSE, NULL);
     pv_event_bytes(&e, closed->bytes, sizeof closed->bytes);
     pv_event_text(&e, reason);
+    return auditor_emit(a, &e, err);
+}
+
+int auditor_emit_unrecorded(struct auditor *a, const struct producer *p, uint64_t count,
+                            struct pv_err *err)
+{
+    char witness[16 + 2 * PV_DOMAIN_ID_BYTES], hex[2 * PV_DOMAIN_ID_BYTES + 1];
+    struct pv_event e;
+    pv_hex(p->id.bytes, sizeof p->id.bytes, hex);
+    snprintf(witness, sizeof witness, "inside %s", hex);
+    pv_event_init(&e, PV_K_GAP, NULL);
+    pv_event_text(&e, witness);
+    pv_event_u64(&e, 0);
+    pv_event_u64(&e, p->next_dseq);
+    pv_event_u64(&e, count < UINT32_MAX ? count : UINT32_MAX); /* the producer's word */
     return auditor_emit(a, &e, err);
 }
 

@@ -12,10 +12,16 @@ static void count_gap(struct pv_verify_result *res, uint64_t seq, const struct p
         return;
     pv_event_get_text(e, "witness", witness, sizeof witness);
     res->first_gap_seq = seq;
-    snprintf(res->first_gap, sizeof res->first_gap,
-             "the outside witness (%s) lost %" PRIu64 " records of CPU %" PRIu64
-             ": its ring was full",
-             witness, pv_event_get_u64(e, "count"), pv_event_get_u64(e, "cpu"));
+    if (strncmp(witness, "inside ", 7) == 0)
+        snprintf(res->first_gap, sizeof res->first_gap,
+                 "an enclave host (domain %s) ended before it had recorded %" PRIu64
+                 " things that its micro-VMs did",
+                 witness + 7, pv_event_get_u64(e, "count"));
+    else
+        snprintf(res->first_gap, sizeof res->first_gap,
+                 "the outside witness (%s) lost %" PRIu64 " records of CPU %" PRIu64
+                 ": its ring was full",
+                 witness, pv_event_get_u64(e, "count"), pv_event_get_u64(e, "cpu"));
 }
 
 static void count_event(struct pv_verify_result *res, uint64_t seq, const struct pv_event *e)

@@ -125,7 +125,12 @@ static void open_microvm(struct pv_host *h)
 
 static int create_microvm(struct pv_host *h, unsigned n_slots, struct pv_err *err)
 {
-    return h->microvm_open ? pv_microvm_create(&h->microvm, &h->spec, n_slots, err) : 0;
+    if (!h->microvm_open)
+        return 0;
+    PV_TRY(pv_microvm_create(&h->microvm, &h->spec, n_slots, err));
+    if (h->producer)
+        h->microvm->unrecorded = pv_producer_unrecorded(h->producer);
+    return 0;
 }
 
 static int say_ready(struct pv_err *err)

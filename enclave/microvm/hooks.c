@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -129,12 +130,20 @@ static void hint(struct pv_microvm_slot *slot, const struct pv_vm_event *e)
     pv_buf_raw(&slot->errors, text, sizeof text - 1);
 }
 
+static void count(const struct pv_microvm_slot *slot, int64_t by)
+{
+    _Atomic uint64_t *n = slot->domain->base.unrecorded;
+
+    if (n)
+        atomic_fetch_add(n, (uint64_t)by);
+}
+
 static void on_event(void *ctx, const struct pv_vm_event *e)
 {
     struct pv_microvm_slot *slot = ctx;
 
     hint(slot, e);
-
+    count(slot, 1);
     lock(slot);
     if (add_access(&slot->noted, e) < 0)
         slot->noted.lost++;
@@ -247,21 +256,18 @@ void pv_microvm_accesses(struct pv_instance *i, void (*visit)(void *ctx, const s
     }
     if (l->lost)
         visit_lost(l->lost, visit, ctx);
+    count(s, -(int64_t)(l->n + l->lost));
     l->n = 0;
     l->lost = 0;
 }
 
-static void ignore(void *ctx, const struct pv_access *a)
-{
-    (void)ctx;
-    (void)a;
-}
-
 void pv_microvm_forget(struct pv_microvm_slot *slot)
 {
-    if (slot->noted.n + slot->noted.lost)
-        pv_microvm_accesses(&slot->instance.base, ignore, NULL);
     lock(slot);
+    for (unsigned a = 0; a < slot->noted.n; a++)
+        free(slot->noted.v[a].path);
+    slot->noted.n = 0; /* but they count as unrecorded, and are */
+    slot->noted.lost = 0;
     slot->noted.run_bytes = 0;
     while (slot->n_connections)
         (void)close(slot->connections[--slot->n_connections].fd);

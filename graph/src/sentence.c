@@ -51,7 +51,7 @@ static const struct template templates[] = {
     {PV_K_LOG_OPEN, "the log opens with {size} entries; outside witness: {witness}"},
     {PV_K_RECOVERY, "recovery: {log_size} entries, {orphan_events} from rings, {discarded_bytes} "
                     "bytes discarded"},
-    {PV_K_GAP, "gap: {count} events of the {witness} witness are missing (cpu {cpu}, from "
+    {PV_K_GAP, "gap: {count} records of the witness {witness} are missing (cpu {cpu}, from "
                "{first_missing})"},
     {PV_K_PRODUCER_FAULT, "a producer broke the rules: {what}"},
     {PV_K_WITNESS_COUNTERS, "cpu {cpu}: {emitted} records, {lost} lost"},

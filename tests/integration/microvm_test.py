@@ -4,7 +4,10 @@ a program that does not fit is a process and describe says so."""
 
 import os
 import pathlib
+import signal
 import sys
+import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from provost_platform import Platform, PROGRAMS, skip  # noqa: E402
@@ -14,6 +17,12 @@ SECRET = "/var/openfaas/secrets/api-key"
 
 def describe(p, name):
     return p.json("describe", name)["provost"]
+
+
+def cpu_ticks(pid):
+    """User and system time of a process, in ticks."""
+    fields = pathlib.Path("/proc", str(pid), "stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def secrets_are_followed(p):
@@ -58,6 +67,33 @@ def calls_carry_what_was_read(p):
         p.cli("audit", "path", "--from", "api-key", "--to", f"e{call['seq']}")
 
 
+def a_killed_host_leaves_a_gap(p):
+    """What a micro-VM did and its host could not record any more is counted in the log."""
+    handler = p.dir / "spin.py"
+    handler.write_text("import sys\nsys.stdin.read()\nopen(__file__).read()\nopen('/tmp/x', 'w').close()\n"
+                       "while True:\n    pass\n")
+    p.deploy("spin", handler, "--class", "microvm", "--timeout", "60s", "--", "/usr/bin/python3",
+             "/function/spin.py")
+    assert not p.events("gap"), p.events("gap")
+    caller = threading.Thread(target=p.request, args=("POST", "/function/spin", "go"))
+    caller.start()
+    host = describe(p, "spin")["host_pid"]
+    for _ in range(200):  # until its VM computes
+        if describe(p, "spin")["running"] == 1 and cpu_ticks(host) > 20:
+            break
+        time.sleep(0.05)
+    os.kill(host, signal.SIGKILL)
+    caller.join()
+    for _ in range(100):
+        if p.events("gap"):
+            break
+        time.sleep(0.1)
+    gap = p.events("gap")
+    assert len(gap) == 1 and gap[0]["fields"]["witness"].startswith("inside "), gap
+    assert 2 <= gap[0]["fields"]["count"] <= 20, gap
+    assert p.cli("remove", "spin").returncode == 0
+
+
 def misfits_are_processes(p):
     p.script("shell", "read -r x; echo \"$x\"\n")
     about = describe(p, "shell")
@@ -75,8 +111,11 @@ def main():
         calls_go_through_the_gateway(p)
         calls_carry_what_was_read(p)
         misfits_are_processes(p)
+        a_killed_host_leaves_a_gap(p)
         p.stop()
         p.cli("verify")
+        complete = p.cli("verify", "--complete", check=False)
+        assert complete.returncode == 21 and b"ended before it had recorded" in complete.stdout, complete
 
 
 if __name__ == "__main__":

@@ -195,6 +195,11 @@ uint64_t pv_producer_signed_dseq(const struct pv_producer *p)
     return atomic_load_explicit(&p->ring.header->signed_dseq, memory_order_acquire);
 }
 
+_Atomic uint64_t *pv_producer_unrecorded(struct pv_producer *p)
+{
+    return &p->ring.header->unrecorded;
+}
+
 void pv_producer_close(struct pv_producer *p, const char *reason)
 {
     if (!p)

@@ -95,6 +95,11 @@ bool pv_ring_reader_sleep(struct pv_ring_reader *r)
     return atomic_load_explicit(&r->ring.header->head, memory_order_acquire) == r->cursor;
 }
 
+uint64_t pv_ring_reader_unrecorded(const struct pv_ring_reader *r)
+{
+    return atomic_load_explicit(&r->ring.header->unrecorded, memory_order_acquire);
+}
+
 void pv_ring_reader_wake(struct pv_ring_reader *r)
 {
     atomic_store_explicit(&r->ring.header->sleeping, 0, memory_order_relaxed);

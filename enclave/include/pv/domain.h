@@ -169,6 +169,9 @@ struct pv_domain_class {
 /* What every class puts first in its own domain. */
 struct pv_domain {
     const struct pv_domain_class *class;
+    /* Accesses that instances have made and the owner has not been shown yet, for whoever outlives
+     * both; borrowed for the domain's life. NULL: nobody counts. */
+    _Atomic uint64_t *unrecorded;
 };
 
 extern const struct pv_domain_class pv_process_class;

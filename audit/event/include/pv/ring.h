@@ -22,6 +22,7 @@ struct pv_ring_header {
     _Atomic uint32_t sleeping;              /* 1: the auditor waits for the bell */
     _Atomic uint64_t appended_dseq;         /* events with a lower dseq are in the log */
     _Atomic uint64_t signed_dseq;           /* events with a lower dseq lie under a checkpoint */
+    _Alignas(64) _Atomic uint64_t unrecorded; /* noted by the producer, and no event yet */
 };
 
 /* Creates and sizes the ring file for a domain (supervisor). Returns the descriptor. */
@@ -48,6 +49,10 @@ void pv_producer_flush(struct pv_producer *p);
 /* dseq of the next event, and how far the auditor has come. */
 uint64_t pv_producer_next_dseq(const struct pv_producer *p);
 uint64_t pv_producer_signed_dseq(const struct pv_producer *p);
+/* For what the producer's process notes before it makes events of it: its threads add to this count
+ * before they note something, and it is taken off once the event is emitted. What is left when the
+ * process ends is in no event, and the auditor says so. Valid as long as the producer. */
+_Atomic uint64_t *pv_producer_unrecorded(struct pv_producer *p);
 /* Emits DOMAIN_CLOSE when it fits, unmaps, erases the key. Accepts NULL. */
 void pv_producer_close(struct pv_producer *p, const char *reason);
 
@@ -68,5 +73,7 @@ void pv_ring_reader_release(struct pv_ring_reader *r, uint64_t appended_dseq);
 void pv_ring_reader_signed(struct pv_ring_reader *r, uint64_t signed_dseq);
 /* Announces that the auditor is about to sleep; returns true when the ring is still empty. */
 bool pv_ring_reader_sleep(struct pv_ring_reader *r);
+/* At most so many things that the producer had noted are in none of its events. */
+uint64_t pv_ring_reader_unrecorded(const struct pv_ring_reader *r);
 void pv_ring_reader_wake(struct pv_ring_reader *r);
 void pv_ring_reader_free(struct pv_ring_reader *r);
