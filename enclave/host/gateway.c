@@ -3,6 +3,7 @@
 #include "pv/clock.h"
 #include "pv/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -174,6 +175,18 @@ void pv_gateway_failed(struct pv_host *h, const char *reason)
     pv_automsg struct pv_msg m;
 
     pv_msg_init(&m, PV_HOST_FAILED);
+    pv_buf_str(&m.body, reason);
+    pv_gateway_send(h, &m);
+}
+
+void pv_gateway_misfit(struct pv_host *h, const char *call)
+{
+    pv_automsg struct pv_msg m;
+    char reason[128];
+
+    (void)snprintf(reason, sizeof reason,
+                   "its program tried to start another one (%s) after its first read", call);
+    pv_msg_init(&m, PV_HOST_MISFIT);
     pv_buf_str(&m.body, reason);
     pv_gateway_send(h, &m);
 }

@@ -160,6 +160,8 @@ void pv_gateway_send(struct pv_host *h, struct pv_msg *m);
 void pv_gateway_flush(struct pv_host *h);
 /* unknown: names of system calls that it tried in vain, with spaces between. */
 void pv_gateway_ready(struct pv_host *h, const char *reason, const char *unknown);
+/* call: what the instance tried. */
+void pv_gateway_misfit(struct pv_host *h, const char *call);
 void pv_gateway_failed(struct pv_host *h, const char *reason);
 void pv_gateway_counts(struct pv_host *h, uint64_t now_ns);
 

@@ -357,6 +357,8 @@ static void answer(struct pv_host *h, struct pv_seat *s, const struct pv_instanc
     record_limits(h, s, s->outcome, end);
     pv_record_end(h, s, s->outcome, end, duration_ns);
     send_result(h, &s->request->call, s->outcome, end, duration_ns, message, &s->output);
+    if (end->misfit[0] && h->spec.class == PV_CLASS_AUTO)
+        pv_gateway_misfit(h, end->misfit);
 }
 
 void pv_invoke_ending(struct pv_host *h, struct pv_seat *s)

@@ -103,7 +103,7 @@ int pv_microvm_prepare(struct pv_domain *domain, unsigned slot, enum pv_mode mod
         .why = PV_ERR_INIT,
     };
     pv_buf_reset(&s->errors);
-    s->hinted = false;
+    s->misfit[0] = 0;
     if (s->vm)
         pv_vm_go_on(s->vm); /* one that was told to stop may have ended by itself */
     if (!s->vm) {
@@ -249,6 +249,7 @@ int pv_microvm_reap(struct pv_instance *instance, struct pv_instance_end *ret, s
     *ret = (struct pv_instance_end){.cpu_ns = r->stats.cpu_ns,
                                     .peak_bytes = r->stats.frames * PAGE_BYTES};
     translate(r, ret);
+    memcpy(ret->misfit, slot->misfit, sizeof ret->misfit);
     if (r->text[0])
         add_errors(slot, r->text);
     ret->output = r->out;

@@ -39,7 +39,7 @@ struct pv_microvm_slot {
     struct pv_vm_hooks hooks;
     struct pv_microvm_instance instance;
     bool taken;
-    bool hinted;          /* its log says that it wanted more than one process */
+    char misfit[16];      /* the call by which the running instance tried to start a program; or "" */
     struct pv_buf errors; /* the running instance's; the worker's until it has ended */
     pthread_mutex_t lock; /* of what follows, in which the worker puts what the owner takes */
     struct pv_accesses noted;

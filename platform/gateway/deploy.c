@@ -21,6 +21,7 @@ struct gw_deploy {
     struct gw_function *function;
     struct gw_version *version;
     struct gw_deploy_request request;
+    char agent[200]; /* who deploys */
 };
 
 static void end_deploy(struct gw_deploy *d)
@@ -44,7 +45,7 @@ static void fail_deploy(struct gw_deploy *d, unsigned status, const char *why)
         gw_conn_text(c, status, "%s", text);
 }
 
-static void record_deployment(struct gw_version *v)
+static void record_deployment(struct gw_version *v, const char *agent)
 {
     struct pv_event e;
     pv_event_init(&e, PV_K_DEPLOYMENT, NULL);
@@ -52,7 +53,7 @@ static void record_deployment(struct gw_version *v)
     pv_event_u64(&e, v->spec.version);
     pv_event_bytes(&e, v->spec.package, sizeof v->spec.package);
     pv_event_bytes(&e, v->spec_hash, sizeof v->spec_hash);
-    pv_event_text(&e, "admin");
+    pv_event_text(&e, agent);
     gw_record(v->gw, &e);
 }
 
@@ -71,7 +72,7 @@ static void on_settled(struct gw_deploy *d, const char *error)
         return;
     }
     struct gw_conn *c = d->conn;
-    record_deployment(v);
+    record_deployment(v, d->agent);
     end_deploy(d);
     gw_version_install(v);
     pv_log(PV_LOG_INFO, "deployed %s version %lu (%s)", v->spec.name, v->spec.version, v->mode);
@@ -201,10 +202,46 @@ static void deploy(struct gw_conn *c, bool must_exist)
     d->conn = c;
     d->function = f;
     d->request = request;
+    snprintf(d->agent, sizeof d->agent, "admin");
     f->deploying = true;
     c->waiter = &d->conn;
     LIST_INSERT_HEAD(&c->gw->deploys, d, link);
     if (ask_import(d, &err) < 0)
+        fail_deploy(d, 503, err.text);
+}
+
+static int start_as_process(struct gw_deploy *d, const struct gw_version *v, const char *reason,
+                            struct pv_err *err)
+{
+    struct pv_spec *s = &d->request.spec;
+    PV_TRY(pv_spec_decode(v->encoded.data, v->encoded.len, s, err));
+    s->class = PV_CLASS_PROCESS;
+    s->version = ++d->function->last_version;
+    PV_TRY(gw_registry_reserve(d->gw, d->function, err));
+    snprintf(d->request.image, sizeof d->request.image, "%s", v->image);
+    d->request.annotations = v->annotations ? json_deep_copy(v->annotations) : json_object();
+    (void)json_object_set_new(d->request.annotations, GW_FALLBACK, json_string(reason));
+    return start_version(d, err);
+}
+
+void gw_deploy_as_process(struct gw_version *v, const char *reason)
+{
+    struct pv_err err = PV_ERR_INIT;
+    struct gw_function *f = v->function;
+    if (v->misfit || v->spec.class != PV_CLASS_AUTO || f->current != v || f->deploying ||
+        !gw_record_room(v->gw))
+        return;
+    struct gw_deploy *d = calloc(1, sizeof *d);
+    if (!d)
+        return;
+    v->misfit = true;
+    d->gw = v->gw;
+    d->function = f;
+    snprintf(d->agent, sizeof d->agent, "platform: %s", reason);
+    f->deploying = true;
+    LIST_INSERT_HEAD(&d->gw->deploys, d, link);
+    pv_log(PV_LOG_WARN, "%s is deployed as a process: %s", f->name, reason);
+    if (start_as_process(d, v, reason, &err) < 0)
         fail_deploy(d, 503, err.text);
 }
 

@@ -3,6 +3,14 @@
 #pragma once
 #include "conn.h"
 
+#define GW_FALLBACK "provost.fallback"
+
+struct gw_version;
+
+/* A version of the class auto whose program turned out to need processes: deploys it anew as that,
+ * for the reason given, which becomes its annotation GW_FALLBACK and the deployment's agent. Once
+ * for a version; nothing happens when another one is current, or about to be. */
+void gw_deploy_as_process(struct gw_version *v, const char *reason);
 void gw_deploy_post(struct gw_conn *c);
 void gw_deploy_put(struct gw_conn *c);
 void gw_function_delete(struct gw_conn *c);

@@ -46,6 +46,7 @@ struct gw_version {
     unsigned in_flight;
     uint32_t prepared, running; /* as the host counts */
     uint64_t ready_deadline_ns;
+    bool misfit;    /* a deployment in another class was tried because of what its host said */
     bool ask_again; /* the supervisor could not be asked to start or stop it yet */
     /* Who waits to hear that this version is ready (error NULL), or never will be; told once. */
     void (*settled)(struct gw_deploy *d, const char *error);

@@ -3,6 +3,7 @@
 #include "broker.h"
 #include "call_end.h"
 #include "conn.h"
+#include "deploy.h"
 
 #include "pv/clock.h"
 #include "pv/log.h"
@@ -88,6 +89,16 @@ static void on_failed(struct gw_version *v, struct pv_reader *r)
     gw_version_settle(v, v->reason[0] ? v->reason : "no instance could be prepared");
 }
 
+static void on_misfit(struct gw_version *v, struct pv_reader *r)
+{
+    char reason[160];
+    pv_read_str(r, reason, sizeof reason);
+    if (pv_reader_end(r, "misfit", NULL) < 0)
+        return;
+    make_printable(reason);
+    gw_deploy_as_process(v, reason);
+}
+
 static void handle(struct gw_version *v, struct pv_msg *m)
 {
     struct pv_reader r = pv_msg_reader(m);
@@ -107,6 +118,9 @@ static void handle(struct gw_version *v, struct pv_msg *m)
     case PV_HOST_COUNTS:
         v->prepared = pv_read_u32(&r);
         v->running = pv_read_u32(&r);
+        break;
+    case PV_HOST_MISFIT:
+        on_misfit(v, &r);
         break;
     default:
         pv_log(PV_LOG_WARN, "unknown message of type %u from the host of %s", m->type,

@@ -94,6 +94,30 @@ def a_killed_host_leaves_a_gap(p):
     assert p.cli("remove", "spin").returncode == 0
 
 
+def a_late_misfit_moves(p):
+    """Whoever starts a process only when the request is there gets an error once, and then is a process."""
+    p.deploy("late", PROGRAMS / "late_fork")
+    assert describe(p, "late")["mode"] == "microvm", describe(p, "late")
+    status, body, _ = p.request("POST", "/function/late", "x")
+    assert status == 500 and b"from a child" not in body, (status, body)
+    for _ in range(200):
+        if describe(p, "late")["class"] == "process":
+            break
+        time.sleep(0.05)
+    about = p.json("describe", "late")
+    assert about["provost"]["version"] == 2, about
+    assert "tried to start another one (fork)" in about["annotations"]["provost.fallback"], about
+    status, body, _ = p.request("POST", "/function/late", "x")
+    assert (status, body) == (200, b"from a child\n"), (status, body)
+    agents = [e["fields"]["agent"] for e in p.events("deployment") if e["fields"]["function"] == "late"]
+    assert agents[0] == "admin" and "(fork)" in agents[1], agents
+    # who insists is left where it is
+    p.deploy("insists", PROGRAMS / "late_fork", "--class", "microvm")
+    for _ in range(2):
+        assert p.request("POST", "/function/insists", "x")[0] == 500
+    assert describe(p, "insists")["mode"] == "microvm", describe(p, "insists")
+
+
 def misfits_are_processes(p):
     p.script("shell", "read -r x; echo \"$x\"\n")
     about = describe(p, "shell")
@@ -111,6 +135,7 @@ def main():
         calls_go_through_the_gateway(p)
         calls_carry_what_was_read(p)
         misfits_are_processes(p)
+        a_late_misfit_moves(p)
         a_killed_host_leaves_a_gap(p)
         p.stop()
         p.cli("verify")

@@ -102,6 +102,7 @@ struct pv_instance_end {
     /* of a class without pipes, borrowed until the instance is destroyed */
     const void *output, *errors;
     size_t output_len, errors_len;
+    char misfit[16];      /* a system call it tried that its class has not, and another has; or "" */
     bool start_failed;    /* it never became the function's program; start_error says why */
     char start_error[256];
 };

@@ -20,6 +20,7 @@ enum pv_host_msg {
     PV_HOST_CONNECTION = 13, /* call id, connection u64, broker u8 (enum pv_broker),
                              source port u16; fd: the accepted socket */
     PV_HOST_COUNTS = 14,  /* prepared u32, running u32: sent when they change, at most 10 a second */
+    PV_HOST_MISFIT = 15,  /* reason str: a request came to what the class of its instances cannot do */
 };
 
 enum pv_broker { PV_BROKER_GATEWAY = 1 /* 127.0.0.1:8080 */, PV_BROKER_PROXY = 2 /* :3128 */ };
