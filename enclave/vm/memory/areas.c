@@ -151,6 +151,38 @@ int pv_areas_add(struct pv_space *s, const struct pv_area *a)
     return 0;
 }
 
+int pv_areas_split(struct pv_space *s, uint64_t at)
+{
+    unsigned i = pv_areas_from(s, at);
+
+    if (i == s->n_areas || s->areas[i].start >= at)
+        return 0;
+    struct pv_area rest = tail(&s->areas[i], at);
+    if (grow(s) < 0)
+        return -ENOMEM;
+    s->changed = true;
+    s->areas[i].end = at;
+    insert(s, i + 1, &rest);
+    return 0;
+}
+
+void pv_areas_join(struct pv_space *s, unsigned first, unsigned last)
+{
+    unsigned kept = first > 0 ? first - 1 : 0;
+    unsigned at = kept + 1;
+
+    for (; at < s->n_areas && at <= last + 1; at++) {
+        if (alike(&s->areas[kept], &s->areas[at]))
+            s->areas[kept].end = s->areas[at].end;
+        else
+            s->areas[++kept] = s->areas[at];
+    }
+    if (at > kept + 1) {
+        s->changed = true;
+        delete (s, kept + 1, at - kept - 1);
+    }
+}
+
 uint16_t pv_areas_name(struct pv_space *s, const char *name)
 {
     if (!*name || !s->names)
@@ -205,8 +237,7 @@ const struct pv_area *pv_space_area(const struct pv_space *s, uint64_t at)
     return i < s->n_areas && s->areas[i].start <= at ? &s->areas[i] : NULL;
 }
 
-/* Where the gapless run of areas that begins at start ends, at most end; start when at is free. */
-static uint64_t covered(const struct pv_space *s, uint64_t start, uint64_t end)
+uint64_t pv_areas_covered(const struct pv_space *s, uint64_t start, uint64_t end)
 {
     uint64_t at = start;
 
@@ -220,5 +251,5 @@ static uint64_t covered(const struct pv_space *s, uint64_t start, uint64_t end)
 
 bool pv_space_covers(const struct pv_space *s, uint64_t at, uint64_t len)
 {
-    return covered(s, at, at + len) == at + len;
+    return pv_areas_covered(s, at, at + len) == at + len;
 }

@@ -262,20 +262,40 @@ int64_t pv_space_unmap(struct pv_space *s, uint64_t at, uint64_t len)
     return 0;
 }
 
-/* Gives the part of one area a new protection. */
-static int protect_area(struct pv_space *s, struct pv_area part, int prot)
+/* Gives the pages of an area what its new protection allows. */
+static int protect_area(struct pv_space *s, struct pv_area *a, int prot)
 {
-    if (part.prot == prot)
+    if (a->prot == prot)
         return 0;
-    if (pv_areas_cut(s, part.start, part.end) < 0)
+    s->changed = true;
+    a->prot = (uint8_t)prot;
+    if (protect_pages(s, a->start, a->end, prot) < 0)
         return -ENOMEM;
-    part.prot = (uint8_t)prot;
-    if (pv_areas_add(s, &part) < 0 || protect_pages(s, part.start, part.end, prot) < 0)
-        return -ENOMEM;
-    bool fresh = prot != PROT_NONE && part.end - part.start <= EAGER_BYTES;
-    if (fresh && give_pages(s, part.start, part.end, prot, true) < 0)
-        return -ENOMEM;
-    return 0;
+    bool fresh = prot != PROT_NONE && a->end - a->start <= EAGER_BYTES;
+    return fresh ? give_pages(s, a->start, a->end, prot, true) : 0;
+}
+
+/* An area that has this protection already may reach over the edge of what gets it. */
+static int split_unlike(struct pv_space *s, uint64_t at, int prot)
+{
+    const struct pv_area *a = pv_space_area(s, at);
+
+    return a && a->prot != prot ? pv_areas_split(s, at) : 0;
+}
+
+/* The list is gone through once, however many areas there are. */
+static int protect_run(struct pv_space *s, uint64_t start, uint64_t end, int prot)
+{
+    unsigned first = pv_areas_from(s, start);
+    unsigned i = first;
+    int rc = split_unlike(s, start, prot);
+
+    if (rc == 0)
+        rc = split_unlike(s, end, prot);
+    for (i = pv_areas_from(s, start); rc == 0 && i < s->n_areas && s->areas[i].start < end; i++)
+        rc = protect_area(s, &s->areas[i], prot);
+    pv_areas_join(s, first, i);
+    return rc;
 }
 
 int64_t pv_space_protect(struct pv_space *s, uint64_t at, uint64_t len, int prot)
@@ -285,22 +305,10 @@ int64_t pv_space_protect(struct pv_space *s, uint64_t at, uint64_t len, int prot
     if (check_range(at, len) < 0)
         return -ENOMEM;
     uint64_t end = at + pv_page_up(len);
-    while (at < end) {
-        const struct pv_area *a = pv_space_area(s, at);
-
-        if (!a)
-            return -ENOMEM;
-        struct pv_area part = *a;
-        if (pv_areas_counts(&part))
-            part.offset += at - part.start;
-        part.start = at;
-        if (part.end > end)
-            part.end = end;
-        if (protect_area(s, part, prot) < 0)
-            return -ENOMEM;
-        at = part.end;
-    }
-    return 0;
+    uint64_t run = pv_areas_covered(s, at, end);
+    if (run > at && protect_run(s, at, run, prot) < 0)
+        return -ENOMEM;
+    return run == end ? 0 : -ENOMEM;
 }
 
 static bool is_anonymous(const struct pv_space *s, uint64_t va)

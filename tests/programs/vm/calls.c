@@ -95,6 +95,57 @@ static void mappings(void)
     WORKS(sbrk(-100000));
 }
 
+/* The areas of a range with their protection, places counted from its start. */
+static void show_areas(int line, const char *p, size_t len)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    unsigned long base = (unsigned long)p;
+    unsigned long start;
+    unsigned long end;
+    char prot[5];
+    char text[256];
+
+    printf("%d areas:", line);
+    while (f && fgets(text, sizeof text, f))
+        if (sscanf(text, "%lx-%lx %4s", &start, &end, prot) == 3 && start >= base &&
+            end <= base + len)
+            printf(" %lx-%lx %s", start - base, end - base, prot);
+    putchar('\n');
+    if (f)
+        fclose(f);
+}
+
+/* Each between two pages that are never alike, so that no neighbour joins in. */
+static void protections(void)
+{
+    enum { PAGES = 14, PAGE = 4096, SIZE = PAGES * PAGE };
+    static const int prots[] = {PROT_READ, PROT_NONE, PROT_READ | PROT_WRITE, PROT_READ,
+                                PROT_READ | PROT_EXEC};
+    char *whole = mmap(NULL, SIZE + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *p = whole + PAGE;
+
+    SHOW(mprotect(p, SIZE, PROT_READ | PROT_WRITE));
+    memset(p, 1, SIZE);
+    show_areas(__LINE__, p, SIZE);
+    for (int i = 0; i < PAGES; i += 2)
+        SHOW(mprotect(p + i * PAGE, PAGE, PROT_READ));
+    show_areas(__LINE__, p, SIZE);
+    for (int i = 0; i < 5; i++) {
+        SHOW(mprotect(p + (3 + i) * PAGE, (6 - i) * PAGE, prots[i]));
+        show_areas(__LINE__, p, SIZE);
+    }
+    SHOW(mprotect(p + PAGE, SIZE - 2 * PAGE, PROT_READ));
+    show_areas(__LINE__, p, SIZE);
+    SHOW(mprotect(p, SIZE, PROT_READ | PROT_WRITE));
+    show_areas(__LINE__, p, SIZE);
+    SHOW(munmap(p + 6 * PAGE, PAGE));
+    SHOW(mprotect(p + 4 * PAGE, 6 * PAGE, PROT_READ));
+    show_areas(__LINE__, p, SIZE);
+    SHOW(mprotect(p + 6 * PAGE, 2 * PAGE, PROT_READ));
+    show_areas(__LINE__, p, SIZE);
+    SHOW(p[0] + p[SIZE - 1]);
+}
+
 static void pointers(void)
 {
     char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -314,6 +365,7 @@ int main(void)
     while (read(0, &byte, 1) == 1)
         ;
     mappings();
+    protections();
     pointers();
     signals();
     threads();
