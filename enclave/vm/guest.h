@@ -19,6 +19,7 @@ enum {
     PV_EXE_BYTES = 4096,
     PV_AUXV_WORDS = 48,
     PV_THREADS_MAX = 4096,
+    PV_TIMERS_MAX = 64,
 };
 
 /* Where the loader put what later runs need. */
@@ -45,6 +46,15 @@ struct pv_interval_timer {
     uint64_t at_ns, every_ns; /* CLOCK_MONOTONIC; 0: not armed */
 };
 
+/* timer_create(2); its id is its index. */
+struct pv_posix_timer {
+    bool made, quiet;       /* quiet: SIGEV_NONE */
+    int clock, signal, tid; /* tid 0: the process */
+    uint64_t value;
+    struct pv_interval_timer due;
+    uint64_t overrun; /* of its last signal */
+};
+
 /* The threads and what they share, apart from memory and files: part of a snapshot. */
 struct pv_process {
     struct pv_thread **threads; /* owned, n; the first is the main one while it lives */
@@ -55,6 +65,8 @@ struct pv_process {
     uint64_t pending; /* for any thread */
     struct pv_signal_info info[PV_SIGNALS];
     struct pv_interval_timer real;
+    struct pv_posix_timer timers[PV_TIMERS_MAX];
+    unsigned n_timers; /* none is made from here on */
     uint64_t stack_limit, descriptor_limit;
     uint32_t uid, gid;
 };
@@ -94,8 +106,8 @@ struct pv_vm {
     /* of the run */
     const struct pv_vm_call *call; /* NULL between runs */
     atomic_bool stop;
-    size_t span, span_at;          /* where reading the body has come to */
-    bool reached_read;             /* STARTING: the first read is there */
+    size_t span, span_at; /* where reading the body has come to */
+    bool reached_read;    /* STARTING: the first read is there */
     bool ended;
     struct pv_vm_result result;
     uint8_t *out; /* owned */

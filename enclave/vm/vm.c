@@ -255,13 +255,12 @@ static void finish(struct pv_vm *vm, struct pv_vm_result *ret)
     *ret = vm->result;
 }
 
-/* Waits with a time limit, and the interval timer, go on where the snapshot stopped them. */
+/* Waits with a time limit, and timers, go on where the snapshot stopped them. */
 static void shift_waits(struct pv_vm *vm)
 {
     uint64_t by = pv_now_mono_ns() - vm->image->frozen_ns;
 
-    if (vm->process.real.at_ns)
-        vm->process.real.at_ns += by;
+    pv_timers_shift(&vm->process, by);
     for (unsigned i = 0; i < vm->process.n_threads; i++) {
         uint64_t *until = &vm->process.threads[i]->until_ns;
 

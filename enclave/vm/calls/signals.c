@@ -109,7 +109,10 @@ int64_t call_rt_sigtimedwait(struct pv_vm *vm, struct pv_thread *t, const uint64
         return -EFAULT;
     int n = pv_signal_take(vm, t, set & ~UNBLOCKABLE, &info);
     if (n) {
-        const int32_t out[32] = {n, 0, info.code, 0, info.pid, (int32_t)vm->process.uid};
+        int32_t out[32] = {n, 0, info.code};
+        uint64_t words[2];
+        pv_signal_words(vm, &info, words);
+        memcpy(out + 4, words, sizeof words);
         return a[1] ? pv_call_out(vm, n, a[1], out, sizeof out) : n;
     }
     if (a[2])

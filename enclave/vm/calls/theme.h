@@ -193,6 +193,13 @@ PV_CALL(call_sched_get_priority);
 PV_CALL(call_getcpu);
 PV_CALL(call_membarrier);
 
+/* timers.c */
+PV_CALL(call_timer_create);
+PV_CALL(call_timer_settime);
+PV_CALL(call_timer_gettime);
+PV_CALL(call_timer_getoverrun);
+PV_CALL(call_timer_delete);
+
 /* signals.c */
 PV_CALL(call_rt_sigaction);
 PV_CALL(call_rt_sigprocmask);

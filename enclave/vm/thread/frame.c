@@ -134,16 +134,16 @@ static int push_xsave(struct pv_vm *vm, struct pv_thread *t, uint64_t at)
     return pv_copy_out(&vm->space, at + bytes, &end, sizeof end);
 }
 
-static void fill_info(struct frame *f, int signal, const struct pv_signal_info *info, uint32_t uid)
+static void fill_info(const struct pv_vm *vm, struct frame *f, int signal,
+                      const struct pv_signal_info *info)
 {
+    uint64_t words[2];
+
+    pv_signal_words(vm, info, words);
     f->info.signal = signal;
     f->info.code = info->code;
-    if (info->code > 0) {
-        f->info.a = info->address;
-    } else {
-        f->info.a = (uint32_t)info->pid | (uint64_t)uid << 32;
-        f->info.b = info->value;
-    }
+    f->info.a = words[0];
+    f->info.b = words[1];
     f->c.trap = info->vector;
     f->c.error = info->error;
     if (info->vector == PV_VECTOR_PAGE_FAULT)
@@ -184,7 +184,7 @@ int pv_frame_push(struct pv_vm *vm, struct pv_thread *t, int signal,
     f.mask = t->restore_mask ? t->saved_mask : t->mask;
     f.c.old_mask = f.mask;
     t->restore_mask = false;
-    fill_info(&f, signal, info, vm->process.uid);
+    fill_info(vm, &f, signal, info);
     if (push_xsave(vm, t, fpstate) < 0 || pv_copy_out(&vm->space, at, &f, sizeof f) < 0)
         return -EFAULT;
     enter_handler(t, signal, a, at);

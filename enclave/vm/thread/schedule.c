@@ -40,17 +40,6 @@ static void check_time(struct pv_vm *vm, uint64_t now)
                          (double)vm->limits.cpu_ns / 1e9);
 }
 
-static void check_interval(struct pv_vm *vm, uint64_t now)
-{
-    struct pv_interval_timer *r = &vm->process.real;
-    const struct pv_signal_info info = {.code = SI_KERNEL};
-
-    if (!r->at_ns || now < r->at_ns)
-        return;
-    r->at_ns = r->every_ns ? now + r->every_ns : 0;
-    pv_signal_send(vm, NULL, SIGALRM, &info);
-}
-
 /* ---- calls ---- */
 
 static void answer(struct pv_vm *vm, struct pv_thread *t)
@@ -126,7 +115,7 @@ static void wake_waiting(struct pv_vm *vm, uint64_t now)
 
 static uint64_t next_event(struct pv_vm *vm, uint64_t now)
 {
-    uint64_t at = sooner(vm->deadline_ns, vm->process.real.at_ns);
+    uint64_t at = sooner(vm->deadline_ns, pv_timers_next(&vm->process));
     int64_t timer = pv_files_next_timer_ns(vm->files);
 
     for (unsigned i = 0; i < vm->process.n_threads; i++)
@@ -191,7 +180,7 @@ static bool others_want(const struct pv_vm *vm)
 
 static void set_alarm(struct pv_vm *vm, uint64_t now)
 {
-    uint64_t at = sooner(vm->deadline_ns, vm->process.real.at_ns);
+    uint64_t at = sooner(vm->deadline_ns, pv_timers_next(&vm->process));
 
     if (others_want(vm))
         at = sooner(at, vm->slice_ns);
@@ -208,7 +197,7 @@ static void on_signal(struct pv_vm *vm)
 
     pv_alarm_rang(&vm->alarm);
     check_time(vm, now);
-    check_interval(vm, now);
+    pv_timers_check(vm, now);
 }
 
 /* Enters the guest. One that was interrupted within the shim goes on until it is out of it: only
@@ -300,7 +289,7 @@ static int run_all(struct pv_vm *vm, struct pv_err *err)
         uint64_t now = pv_now_mono_ns();
 
         check_time(vm, now);
-        check_interval(vm, now);
+        pv_timers_check(vm, now);
         wake_waiting(vm, now);
         if (stops(vm))
             break;

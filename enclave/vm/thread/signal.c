@@ -67,6 +67,8 @@ void pv_signal_send(struct pv_vm *vm, struct pv_thread *t, int signal,
     for (unsigned i = 0; i < vm->process.n_threads; i++) {
         struct pv_thread *w = vm->process.threads[i];
 
+        if (w->state == PV_THREAD_WAIT && w->nr == SYS_rt_sigtimedwait)
+            w->seen = pv_files_changed(vm->files) - 1; /* it may be for this one: made again */
         if ((!t || w == t) && w->state != PV_THREAD_READY && pv_signal_interrupts(vm, w)) {
             pv_signal_break_wait(vm, w);
             return;
@@ -130,6 +132,17 @@ int pv_signal_take(struct pv_vm *vm, struct pv_thread *t, uint64_t set, struct p
         }
     }
     return 0;
+}
+
+/* siginfo_t's union as sigaction(2) tells: of a fault, of a timer, or who sent it; then the value.
+ */
+void pv_signal_words(const struct pv_vm *vm, const struct pv_signal_info *info, uint64_t ret[2])
+{
+    uint64_t high = info->code == SI_TIMER ? (info->address < INT32_MAX ? info->address : INT32_MAX)
+                                           : vm->process.uid;
+
+    ret[0] = info->code > 0 ? info->address : (uint32_t)info->pid | high << 32;
+    ret[1] = info->code > 0 ? 0 : info->value;
 }
 
 const char *pv_signal_name(int signal)

@@ -15,8 +15,8 @@ enum pv_thread_state {
 /* A signal on its way. */
 struct pv_signal_info {
     int code; /* si_code */
-    int pid;
-    uint64_t address; /* of a fault */
+    int pid;          /* or the timer */
+    uint64_t address; /* of a fault; of a timer, how often else it had expired */
     uint64_t value;
     unsigned vector; /* of an exception, 0 otherwise */
     uint64_t error;

@@ -42,10 +42,21 @@ bool pv_signal_deliver(struct pv_vm *vm, struct pv_thread *t);
 bool pv_signal_interrupts(const struct pv_vm *vm, const struct pv_thread *t);
 /* Takes the lowest pending signal out of set: its number and info, 0 when there is none. */
 int pv_signal_take(struct pv_vm *vm, struct pv_thread *t, uint64_t set, struct pv_signal_info *ret);
+/* The two words behind si_code. */
+void pv_signal_words(const struct pv_vm *vm, const struct pv_signal_info *info, uint64_t ret[2]);
 /* "SIGSEGV" and the like. */
 const char *pv_signal_name(int signal);
 /* Ends a call that waits with -EINTR, or lets it begin again behind the handler. */
 void pv_signal_break_wait(struct pv_vm *vm, struct pv_thread *t);
+
+/* ---- timers ---- */
+
+/* Sends the signals of timers that have expired by now (CLOCK_MONOTONIC). */
+void pv_timers_check(struct pv_vm *vm, uint64_t now);
+/* When the next one does; 0: none will. */
+uint64_t pv_timers_next(const struct pv_process *p);
+/* Timers stand still for so long. */
+void pv_timers_shift(struct pv_process *p, uint64_t by_ns);
 
 /* Pushes the frame of a handler and points the thread at it; -EFAULT: there is no stack for it. */
 int pv_frame_push(struct pv_vm *vm, struct pv_thread *t, int signal,

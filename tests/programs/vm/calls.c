@@ -301,6 +301,100 @@ static void clocks(void)
     SHOW(clock_settime(CLOCK_REALTIME, &ts));
 }
 
+static volatile int thread_ran;
+
+static void on_thread(union sigval v)
+{
+    (void)!write(1, "on a thread: ", 13);
+    (void)!write(1, v.sival_ptr, 2);
+    thread_ran = 1;
+}
+
+/* Waits for the signal, which is blocked: what came with it. */
+static void show_timer(int line, const sigset_t *set)
+{
+    const struct timespec limit = {20, 0};
+    siginfo_t info;
+    int n = sigtimedwait(set, &info, &limit);
+
+    printf("%d signal %d code %d value %d overrun %d\n", line, n, info.si_code,
+           info.si_value.sival_int, info.si_overrun > 0);
+}
+
+static void timers(void)
+{
+    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec soon = {{0, 0}, {0, 1000000}};
+    struct itimerspec often = {{0, 1000000}, {0, 1000000}};
+    struct itimerspec never = {{0, 5}, {0, 0}};
+    struct itimerspec bad = {{0, 0}, {0, 1000000000}};
+    struct itimerspec far = {{7, 0}, {1000, 0}};
+    struct itimerspec old;
+    sigset_t set;
+    int id[3];
+    timer_t timer;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    e.sigev_value.sival_int = 77;
+    SHOW(RAW(SYS_timer_create, 99, &e, &id[0], 0, 0, 0));
+    SHOW(RAW(SYS_timer_create, CLOCK_MONOTONIC, BAD, &id[0], 0, 0, 0));
+    SHOW(RAW(SYS_timer_create, CLOCK_MONOTONIC, &e, BAD, 0, 0, 0));
+    e.sigev_signo = 65;
+    SHOW(RAW(SYS_timer_create, CLOCK_MONOTONIC, &e, &id[0], 0, 0, 0));
+    e.sigev_signo = SIGUSR1;
+    e.sigev_notify = 99;
+    SHOW(RAW(SYS_timer_create, CLOCK_MONOTONIC, &e, &id[0], 0, 0, 0));
+    e.sigev_notify = SIGEV_SIGNAL;
+    SHOW(RAW(SYS_timer_create, CLOCK_MONOTONIC, &e, &id[0], 0, 0, 0));
+    e.sigev_notify = SIGEV_NONE;
+    SHOW(RAW(SYS_timer_create, CLOCK_REALTIME, &e, &id[1], 0, 0, 0));
+    SHOW(RAW(SYS_timer_settime, 12345, 0, &soon, 0, 0, 0));
+    SHOW(RAW(SYS_timer_settime, id[0], 0, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_settime, id[0], 0, BAD, 0, 0, 0));
+    SHOW(RAW(SYS_timer_settime, id[0], 0, &bad, 0, 0, 0));
+    SHOW(RAW(SYS_timer_gettime, 12345, &old, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_gettime, id[0], BAD, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_getoverrun, 12345, 0, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_delete, 12345, 0, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_settime, id[0], 0, &soon, &old, 0, 0));
+    SHOW(old.it_value.tv_sec + old.it_value.tv_nsec + old.it_interval.tv_nsec);
+    show_timer(__LINE__, &set);
+    SHOW(RAW(SYS_timer_getoverrun, id[0], 0, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_gettime, id[0], &old, 0, 0, 0, 0));
+    SHOW(old.it_value.tv_sec + old.it_value.tv_nsec);
+    SHOW(RAW(SYS_timer_settime, id[0], 0, &often, 0, 0, 0));
+    usleep(20000);
+    show_timer(__LINE__, &set);
+    SHOW(RAW(SYS_timer_getoverrun, id[0], 0, 0, 0, 0, 0) > 0);
+    SHOW(RAW(SYS_timer_settime, id[0], 0, &never, &old, 0, 0));
+    SHOW(old.it_interval.tv_nsec);
+    SHOW(RAW(SYS_timer_gettime, id[0], &old, 0, 0, 0, 0));
+    SHOW(old.it_value.tv_sec + old.it_value.tv_nsec);
+    SHOW(RAW(SYS_timer_settime, id[1], 0, &far, 0, 0, 0));
+    SHOW(RAW(SYS_timer_gettime, id[1], &old, 0, 0, 0, 0));
+    SHOW(old.it_value.tv_sec > 900 && old.it_value.tv_sec <= 1000);
+    SHOW(old.it_interval.tv_sec);
+    /* long past on that clock */
+    SHOW(RAW(SYS_timer_settime, id[0], TIMER_ABSTIME, &soon, 0, 0, 0));
+    show_timer(__LINE__, &set);
+    SHOW(RAW(SYS_timer_delete, id[0], 0, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_delete, id[0], 0, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_delete, id[1], 0, 0, 0, 0, 0));
+    SHOW(RAW(SYS_timer_create, CLOCK_BOOTTIME, 0, &id[2], 0, 0, 0));
+    SHOW(RAW(SYS_timer_delete, id[2], 0, 0, 0, 0, 0));
+    fflush(stdout);
+    e = (struct sigevent){.sigev_notify = SIGEV_THREAD, .sigev_notify_function = on_thread};
+    e.sigev_value.sival_ptr = (void *)(uintptr_t) "!\n";
+    SHOW(timer_create(CLOCK_MONOTONIC, &e, &timer));
+    SHOW(timer_settime(timer, 0, &soon, NULL));
+    fflush(stdout);
+    while (!thread_ran)
+        usleep(1000);
+    SHOW(timer_delete(timer));
+}
+
 static void waits(void)
 {
     struct pollfd fds[2] = {{.fd = -1, .events = POLLIN}, {.fd = 77, .events = POLLIN}};
@@ -370,6 +464,7 @@ int main(void)
     signals();
     threads();
     clocks();
+    timers();
     waits();
     limits();
     return 0;
