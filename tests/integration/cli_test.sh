@@ -113,6 +113,22 @@ if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
     expect 0 'run, repeated, as JSON' "$provost" run --json --repeat 5 --check /bin/cat
     mv "$work/err" "$work/out"
     is_json 'run, repeated, as JSON'
+    # interpreters as functions: a snapshot at the first read, a response that ends at a newline
+    handlers=$(realpath "$(dirname "$0")/../bench/handlers")
+    echo '{"name": "world", "items": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}' >"$work/request"
+    for handler in python3/json_handler.py python3/numpy_handler.py perl/handler.pl lua5.4/tables.lua \
+        node/handler.js; do
+        interpreter=/usr/bin/${handler%%/*} file=$handlers/${handler#*/}
+        # a program's /tmp is its own
+        [ "${handlers#/tmp/}" = "$handlers" ] &&
+            "$interpreter" "$file" <"$work/request" >"$work/native" 2>/dev/null || { echo "not here: $handler"; continue; }
+        if ! "$provost" run --memory 1G --repeat 4 --check --finish newline "$interpreter" \
+            "$file" <"$work/request" >"$work/out" 2>"$work/err"; then
+            echo "FAIL: $handler:"; head -5 "$work/err"; failed=1
+        fi
+        cmp -s "$work/native" "$work/out" || { echo "FAIL: $handler answers otherwise"; failed=1; }
+        contains err '4 of 4 the same' "$handler"
+    done
 else
     echo "provost run is not tried: /dev/kvm is missing or not ours"
 fi

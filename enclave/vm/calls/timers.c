@@ -87,7 +87,7 @@ static struct setting left(const struct pv_posix_timer *timer)
 {
     uint64_t now = pv_now_mono_ns();
     uint64_t at = timer->due.at_ns;
-    struct setting s;
+    struct setting s = {.every = {0}};
 
     put_time(s.every, timer->due.every_ns);
     put_time(s.first, !at ? 0 : at > now ? at - now : timer->quiet && !timer->due.every_ns ? 0 : 1);
