@@ -263,6 +263,9 @@ static const char *why_this_mode(const struct pv_host *h, enum pv_mode mode)
 {
     if (mode == PV_MODE_MICROVM && h->spec.class == PV_CLASS_AUTO)
         return "it has a snapshot at its first read of stdin";
+    if (mode == PV_MODE_MICROVM && h->microvm->class->snapshot(h->microvm)->without_variables)
+        return "the deployment says so; the variables of a request do not reach it, because it has "
+               "copied its environment before it reads stdin";
     return mode != PV_MODE_MICROVM && h->probed ? "it can be forked at its first read of stdin"
                                                 : "the deployment says so";
 }

@@ -2,6 +2,7 @@
 #include "microvm.h"
 
 #include "pv/clock.h"
+#include "pv/own.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,18 +45,19 @@ static void describe(struct pv_microvm_domain *d)
     }
 }
 
-/* A program that has taken a copy of its environment would not see a request's variables. */
-static int fits(const struct pv_microvm_domain *d, struct pv_err *err)
+static int make(struct pv_microvm_domain *d, const struct pv_vm_spec *spec, struct pv_err *err)
 {
-    return d->report.env_taken && d->spec->class == PV_CLASS_AUTO
-               ? pv_refuse(err, ENOTSUP, "it has made use of its environment before it reads stdin")
-               : 0;
+    int rc = pv_vm_image_make(spec, NULL, &d->image, &d->report, err);
+
+    if (rc == -ECANCELED && d->report.why_not[0])
+        return pv_refuse(err, ENOTSUP, "%.255s", d->report.why_not);
+    return rc;
 }
 
 int pv_microvm_image(struct pv_microvm_domain *d, struct pv_err *err)
 {
     const struct pv_spec *s = d->spec;
-    const struct pv_vm_spec spec = {
+    struct pv_vm_spec spec = {
         .root_fd = d->root,
         .root_hash = s->package, /* the runtime directories are the machine's, as for processes */
         .program = d->argv[0],
@@ -82,10 +84,16 @@ int pv_microvm_image(struct pv_microvm_domain *d, struct pv_err *err)
         return 0;
     if (s->class == PV_CLASS_AUTO && pv_microvm_starts_programs(d->root, d->argv[0]))
         return pv_refuse(err, ENOTSUP, "it can start other programs");
-    int rc = pv_vm_image_make(&spec, NULL, &d->image, &d->report, err);
-    if (rc == -ECANCELED && d->report.why_not[0])
-        return pv_refuse(err, ENOTSUP, "%.255s", d->report.why_not);
-    PV_TRY(rc);
+    PV_TRY(make(d, &spec, err));
+    if (d->report.env_taken && s->class == PV_CLASS_AUTO)
+        return pv_refuse(err, ENOTSUP, "it has made use of its environment before it reads stdin");
+    if (d->report.env_taken) {
+        /* it would go on showing the placeholders */
+        pv_vm_image_free(PV_TAKE_PTR(d->image));
+        spec.env_bytes = spec.env_count = 0;
+        PV_TRY(make(d, &spec, err));
+        d->facts.without_variables = true;
+    }
     describe(d);
-    return fits(d, err);
+    return 0;
 }

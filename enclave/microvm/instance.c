@@ -163,7 +163,7 @@ int pv_microvm_begin(struct pv_instance *instance, const struct pv_invocation *v
     i->begun = true;
     i->body = (struct iovec){(void *)(uintptr_t)v->body, v->body_len};
     i->call = (struct pv_vm_call){.env = v->env,
-                                  .env_len = v->env_len,
+                                  .env_len = slot->domain->facts.without_variables ? 0 : v->env_len,
                                   .body = &i->body,
                                   .n_body = v->body_len ? 1 : 0,
                                   .deadline_ns = v->deadline_ns};

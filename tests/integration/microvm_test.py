@@ -67,6 +67,19 @@ def calls_carry_what_was_read(p):
         p.cli("audit", "path", "--from", "api-key", "--to", f"e{call['seq']}")
 
 
+def no_placeholder_is_shown(p):
+    """A program that has copied its environment sees none of a request's variables, and describe says so."""
+    handler = p.dir / "variables.py"
+    handler.write_text("import os, sys\nsys.stdin.read()\n"
+                       "print(os.environ.get('Http_Method'), os.environ.get('FOO'),"
+                       " sum(k.startswith('PROVOST_') for k in os.environ))\n")
+    p.deploy("variables", handler, "--class", "microvm", "--env", "FOO=bar", "--", "/usr/bin/python3",
+             "/function/variables.py")
+    status, body, _ = p.request("POST", "/function/variables", "x")
+    assert (status, body) == (200, b"None bar 0\n"), (status, body)
+    assert "variables" in describe(p, "variables")["reason"], describe(p, "variables")
+
+
 def a_killed_host_leaves_a_gap(p):
     """What a micro-VM did and its host could not record any more is counted in the log."""
     handler = p.dir / "spin.py"
@@ -136,6 +149,7 @@ def main():
         calls_carry_what_was_read(p)
         misfits_are_processes(p)
         a_late_misfit_moves(p)
+        no_placeholder_is_shown(p)
         a_killed_host_leaves_a_gap(p)
         p.stop()
         p.cli("verify")

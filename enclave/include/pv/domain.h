@@ -73,7 +73,9 @@ struct pv_access {
 struct pv_snapshot_facts {
     uint8_t measurement[32]; /* SHA-256 over program, root, arguments, limits, memory, registers */
     uint64_t bytes, threads, start_ns;
-    char unknown[512]; /* names of system calls that it tried in vain, with spaces between */
+    bool without_variables; /* a request's do not reach the program, which has copied its
+                               environment */
+    char unknown[512];      /* names of system calls that it tried in vain, with spaces between */
 };
 
 /* The part of an instance that every class has. */
@@ -96,14 +98,14 @@ struct pv_instance_end {
     bool exited; /* false: killed by the signal */
     uint32_t exit_code, signal;
     uint64_t cpu_ns, peak_bytes;
-    uint64_t oom_kills;   /* kills by the memory limit during its life */
-    uint64_t pids_denied; /* forks refused by the process limit during its life */
+    uint64_t oom_kills;      /* kills by the memory limit during its life */
+    uint64_t pids_denied;    /* forks refused by the process limit during its life */
     enum pv_outcome stopped; /* a limit that the class enforces itself; PV_OUT_OK: none */
     /* of a class without pipes, borrowed until the instance is destroyed */
     const void *output, *errors;
     size_t output_len, errors_len;
-    char misfit[16];      /* a system call it tried that its class has not, and another has; or "" */
-    bool start_failed;    /* it never became the function's program; start_error says why */
+    char misfit[16];   /* a system call it tried that its class has not, and another has; or "" */
+    bool start_failed; /* it never became the function's program; start_error says why */
     char start_error[256];
 };
 
