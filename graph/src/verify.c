@@ -253,6 +253,44 @@ static int run(struct check *c, struct pv_err *err)
     return rc < 0 ? rc : 0;
 }
 
+static const char *column(sqlite3_stmt *st, int i)
+{
+    const char *text = (const char *)sqlite3_column_text(st, i);
+    return text ? text : "";
+}
+
+/* Tables and indexes are those of a new graph, and there is nothing else: a trigger, say, would
+ * change what is written later. 0 or, when it judged, 1. */
+static int check_schema(struct check *c, struct pv_err *err)
+{
+    pv_autostmt sqlite3_stmt *a = NULL;
+    pv_autostmt sqlite3_stmt *b = NULL;
+    static const char sql[] = "SELECT name, type, tbl_name, sql FROM sqlite_master ORDER BY name";
+    PV_TRY(pv_db_prepare(c->db, &a, sql, err));
+    PV_TRY(pv_db_prepare(c->again->db, &b, sql, err));
+    for (;;) {
+        int ra = pv_db_step(a, err);
+        PV_TRY(ra);
+        int rb = pv_db_step(b, err);
+        PV_TRY(rb);
+        if (!ra && !rb)
+            return 0;
+        bool same = ra && rb;
+        for (int i = 0; same && i < 4; i++)
+            same = strcmp(column(a, i), column(b, i)) == 0;
+        if (same)
+            continue;
+        bool missing = !ra || (rb && strcmp(column(a, 0), column(b, 0)) > 0);
+        c->ret->verdict = PV_GRAPH_BAD_DERIVED;
+        (void)snprintf(c->ret->table, sizeof c->ret->table, "sqlite_master");
+        (void)snprintf(c->ret->row, sizeof c->ret->row, "%s", column(missing ? b : a, 0));
+        (void)snprintf(c->ret->text, sizeof c->ret->text, "the %s %s %s",
+                       column(missing ? b : a, 1), column(missing ? b : a, 0),
+                       missing ? "is missing" : "is not what a graph has");
+        return 1;
+    }
+}
+
 static int prepare(struct check *c, const char *path, int log_dir_fd, struct pv_err *err)
 {
     PV_TRY(pv_crypto_init(err));
@@ -261,6 +299,9 @@ static int prepare(struct check *c, const char *path, int log_dir_fd, struct pv_
     PV_TRY(pv_db_exec(c->db, "BEGIN", err));
     PV_TRY(pv_schema_check(c->db, err));
     PV_TRY(pv_stitch_open(&c->again, ":memory:", err));
+    int rc = check_schema(c, err);
+    if (rc != 0)
+        return rc;
     PV_TRY(pv_db_prepare(c->db, &c->events,
                          "SELECT seq, entry, leaf, chain FROM event ORDER BY seq", err));
     PV_TRY(pv_db_prepare(c->db, &c->checkpoints,
@@ -291,5 +332,5 @@ int pv_graph_verify(const char *path, int log_dir_fd, const struct pv_note_key *
     pv_leaf_cache_free(c.leaves);
     pv_stitch_close(c.again);
     (void)sqlite3_close_v2(c.db);
-    return rc;
+    return rc < 0 ? rc : 0;
 }

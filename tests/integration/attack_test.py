@@ -233,7 +233,8 @@ def size_of(state):
 def edit_row(sql, table):
     def attack(state):
         db = sqlite3.connect(state / "graph" / "graph.db")
-        assert db.execute(sql).rowcount > 0, sql
+        rows = db.execute(sql).rowcount
+        assert rows > 0 or sql.split()[0] in ("CREATE", "DROP"), sql
         db.commit()
         db.close()
         return table
@@ -247,6 +248,9 @@ ROWS = [
     edit_row("UPDATE event SET chain = zeroblob(32) WHERE seq = 22", "e22"),
     edit_row("UPDATE event SET entry = substr(entry, 1, length(entry) - 1)"
              " || CASE substr(entry, -1) WHEN x'00' THEN x'01' ELSE x'00' END WHERE seq = 23", "e23"),
+    edit_row("CREATE TRIGGER t AFTER INSERT ON node BEGIN DELETE FROM edge; END", "trigger t"),
+    edit_row("DROP INDEX obj_inv", "index obj_inv"),
+    edit_row("DROP TABLE edge", "table edge"),
     edit_row("DELETE FROM event WHERE seq = 30", "e30"),
     edit_row("UPDATE checkpoint SET root = zeroblob(32)", "checkpoint"),
     edit_row("UPDATE checkpoint SET note = replace(note, char(10), ' ')", "checkpoint"),
