@@ -14,13 +14,15 @@ enum {
     TORN_RETRIES = 50,     /* for a second in all */
     TORN_WAIT_NS = 20 * 1000 * 1000,
     DOMAIN_AT = 3, /* of an event: behind version and kind */
+    LEAF_PREFIX = 0x00,
 };
 
 /* A run of entries: filled, hashed, given out one by one, its tags checked, filled again. */
 struct batch {
     struct pv_job hash_job, tag_job;
     unsigned n, given;
-    struct pv_log_entry entry[BATCH_ENTRIES]; /* bytes in buf */
+    struct pv_log_entry entry[BATCH_ENTRIES]; /* bytes in buf, behind the prefix of a leaf: RFC
+                                                 6962's leaf hash in one piece costs a tenth less */
     uint8_t leaf[BATCH_ENTRIES][PV_HASH_BYTES];
     bool expected[BATCH_ENTRIES];
     uint8_t key[BATCH_ENTRIES][PV_KEY_BYTES];
@@ -29,7 +31,7 @@ struct batch {
     int end; /* what the reader said behind the last entry; 1: it goes on */
     struct pv_err why;
     size_t used;
-    uint8_t buf[BATCH_BYTES + PV_LOG_ENTRY_MAX];
+    uint8_t buf[BATCH_BYTES + 1 + PV_LOG_ENTRY_MAX];
 };
 struct pv_entry_stream {
     struct pv_log_reader *r;    /* borrowed */
@@ -47,7 +49,7 @@ static void hash_entries(struct pv_job *job)
 {
     struct batch *b = (struct batch *)((char *)job - offsetof(struct batch, hash_job));
     for (unsigned i = 0; i < b->n; i++)
-        pv_leaf_hash(b->entry[i].bytes, b->entry[i].len, b->leaf[i]);
+        pv_sha256(b->entry[i].bytes - 1, 1 + b->entry[i].len, b->leaf[i]);
 }
 
 static void check_tags(struct pv_job *job)
@@ -80,9 +82,10 @@ static int read_entry(struct pv_log_reader *r, struct pv_log_entry *ret, struct 
 
 static void keep(struct batch *b, const struct pv_log_entry *e)
 {
-    uint8_t *to = b->buf + b->used;
+    uint8_t *to = b->buf + b->used + 1;
+    to[-1] = LEAF_PREFIX;
     memcpy(to, e->bytes, e->len);
-    b->used += e->len;
+    b->used += 1 + e->len;
     b->expected[b->n] = false;
     b->entry[b->n++] = (struct pv_log_entry){.seq = e->seq,
                                              .bytes = to,

@@ -16,7 +16,7 @@ enum { BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX) };
 struct pv_tile_check {
     int dir_fd;                   /* owned */
     struct pv_leaf_cache *leaves; /* owned */
-    uint64_t lagging;
+    uint64_t lagging, partial;
     uint64_t size;
     struct pv_buf bundle;
     struct pv_buf file; /* what a file holds */
@@ -41,7 +41,8 @@ void pv_tile_check_free(struct pv_tile_check *c)
     free(c);
 }
 
-int pv_tile_check_new(struct pv_tile_check **ret, int dir_fd, uint64_t lagging, struct pv_err *err)
+int pv_tile_check_new(struct pv_tile_check **ret, int dir_fd, uint64_t lagging, uint64_t partial,
+                      struct pv_err *err)
 {
     PV_CLEANUP(pv_tile_check_free) struct pv_tile_check *c = calloc(1, sizeof *c);
     if (!c)
@@ -49,6 +50,7 @@ int pv_tile_check_new(struct pv_tile_check **ret, int dir_fd, uint64_t lagging, 
     pv_buf_init(&c->bundle, BUNDLE_BYTES_MAX);
     pv_buf_init(&c->file, BUNDLE_BYTES_MAX);
     c->lagging = lagging;
+    c->partial = partial;
     c->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
     if (c->dir_fd < 0)
         return pv_fail(err, errno, "duplicate the log directory");
@@ -121,12 +123,19 @@ static int check_full(struct pv_tile_check *c, const uint8_t root[PV_HASH_BYTES]
     return rc;
 }
 
+/* Whether the file of entries that the next one belongs to is to be compared: not where the entries
+ * are read from it. */
+static bool wants_bundle(const struct pv_tile_check *c)
+{
+    return c->size >= c->lagging || c->size / PV_TILE_WIDTH == c->partial / PV_TILE_WIDTH;
+}
+
 int pv_tile_check_add(struct pv_tile_check *c, const struct pv_log_entry *entry,
                       const uint8_t leaf[PV_HASH_BYTES], const uint8_t root[PV_HASH_BYTES],
                       struct pv_err *err)
 {
     memcpy(c->level[0].hash[c->level[0].n++], leaf, PV_HASH_BYTES);
-    if (entry) {
+    if (entry && wants_bundle(c)) {
         pv_buf_u16(&c->bundle, (uint16_t)entry->len);
         pv_buf_raw(&c->bundle, entry->bytes, entry->len);
     }

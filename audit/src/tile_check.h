@@ -3,9 +3,10 @@
 #include "pv/log_reader.h"
 
 struct pv_tile_check;
-/* Files that hold only entries from `lagging` on may be missing: the journal still has those. */
+/* Files that hold only entries from `lagging` on may be missing: the journal still has those.
+ * `partial` is the size at which the partial files will be asked for. */
 PV_MUST_CHECK int pv_tile_check_new(struct pv_tile_check **ret, int dir_fd, uint64_t lagging,
-                                    struct pv_err *err);
+                                    uint64_t partial, struct pv_err *err);
 /* Begins at entry first, a multiple of 256, instead of at 0. */
 PV_MUST_CHECK int pv_tile_check_start(struct pv_tile_check *c, uint64_t first, struct pv_err *err);
 /* Takes the next entry, of a detached one (then it is NULL) the stored hash alone. When it is the

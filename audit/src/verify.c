@@ -166,7 +166,8 @@ static int open_tiles(struct pv_verifier *v, struct pv_err *err)
     int rc = pv_log_journal(v->dir_fd, &first, &last, err);
     if (rc < 0 && rc != -ENOENT)
         return rc;
-    return pv_tile_check_new(&v->tiles, v->dir_fd, first * PV_LOG_SEGMENT_ENTRIES, err);
+    return pv_tile_check_new(&v->tiles, v->dir_fd, first * PV_LOG_SEGMENT_ENTRIES, v->latest_size,
+                             err);
 }
 
 int pv_verify_log(int dir_fd, const struct pv_verify_options *options, struct pv_verify_result *ret,

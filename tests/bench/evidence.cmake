@@ -1,2 +1,16 @@
 add_executable(evidence_bench ${CMAKE_CURRENT_LIST_DIR}/evidence_bench.c)
 target_link_libraries(evidence_bench PRIVATE pv_flags pv_graph pv_audit pv_event pv_base)
+
+# Hash libraries side by side; those that Provost does not link are optional.
+add_executable(hash_bench ${CMAKE_CURRENT_LIST_DIR}/hash_bench.c)
+target_link_libraries(hash_bench PRIVATE pv_flags pv_event pv_base pv_lib::sodium)
+foreach(other IN ITEMS nettle openssl)
+    string(TOUPPER ${other} name)
+    set(module_nettle nettle)
+    set(module_openssl libcrypto)
+    pkg_check_modules(PV_BENCH_${name} IMPORTED_TARGET ${module_${other}})
+    if(PV_BENCH_${name}_FOUND)
+        target_compile_definitions(hash_bench PRIVATE PV_BENCH_${name})
+        target_link_libraries(hash_bench PRIVATE PkgConfig::PV_BENCH_${name})
+    endif()
+endforeach()

@@ -192,7 +192,8 @@ static void check(struct log_fixture *f)
     if (gone)
         assert_int_equal(detached, END);
     (void)has_archive(f, &err);
-    expect(f, gone, plan.die, &err);
+    if (detached || gone) /* else nothing of the log was touched but its end */
+        expect(f, gone, plan.die, &err);
     assert_int_equal(command(f, &err), 0);
     if (pv_log_open(&f->log, f->log_fd, f->key_fd, NULL, NULL, &found, &err) < 0)
         fail_msg("the log does not open: %s", err.text);
@@ -200,7 +201,8 @@ static void check(struct log_fixture *f)
     assert_int_equal(tidy(f, &err), 0);
     fixture_commit(f);
     assert_int_equal(missing(f, &err), END);
-    expect(f, END, false, &err);
+    if (plan.at == 0)
+        expect(f, END, false, &err);
     attach(f);
     expect(f, 0, false, &err);
 }
@@ -208,8 +210,8 @@ static void check(struct log_fixture *f)
 static void sweep(bool die, bool power, int error)
 {
     uint64_t calls = 0, struck = 0;
-    /* there are few: every death, and every third failure (or all with PV_FAULT_ALL=1) */
-    uint64_t stride = die || faults_stride() == 1 ? 1 : 3;
+    /* there are few: every second (or all with PV_FAULT_ALL=1) */
+    uint64_t stride = faults_stride() == 1 ? 1 : 2;
     for (uint64_t at = 0; calls == 0; at += stride) {
         struct log_fixture f;
         copy_whole(&f);
