@@ -219,23 +219,30 @@ static int measure_verify(int dir_fd, const struct pv_note_key *key, unsigned jo
     return 0;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
 static int measure_proofs(int dir_fd, const struct pv_note_key *key, uint64_t n, struct pv_err *err)
 {
     enum { PROOFS = 200 };
     struct pv_signed_checkpoint latest;
-    uint64_t worst = 0, sum = 0;
+    uint64_t took[PROOFS];
+    double cpu = cpu_seconds();
     for (unsigned i = 0; i < PROOFS; i++) {
         pv_autobuf struct pv_buf proof;
         pv_buf_init(&proof, 1 << 14);
         uint64_t start = pv_now_mono_ns();
         PV_TRY(pv_log_latest(dir_fd, key, &latest, err));
         PV_TRY(pv_log_prove(dir_fd, &latest, (n - 1) * i / (PROOFS - 1), &proof, NULL, err));
-        uint64_t took = pv_now_mono_ns() - start;
-        sum += took;
-        worst = took > worst ? took : worst;
+        took[i] = pv_now_mono_ns() - start;
     }
-    printf("proof_ms_mean %.3f\nproof_ms_worst %.3f\n", (double)sum / PROOFS / 1e6,
-           (double)worst / 1e6);
+    cpu = cpu_seconds() - cpu;
+    qsort(took, PROOFS, sizeof *took, by_size);
+    printf("proof_ms_median %.3f\nproof_ms_worst %.3f\nproof_cpu_ms_mean %.3f\n",
+           (double)took[PROOFS / 2] / 1e6, (double)took[PROOFS - 1] / 1e6, cpu * 1e3 / PROOFS);
     return 0;
 }
 
