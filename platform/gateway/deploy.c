@@ -284,7 +284,7 @@ void gw_function_delete(struct gw_conn *c)
         return;
     }
     if (gw_registry_remove(v->gw, v->function, &err) < 0) {
-        gw_conn_text(c, 500, "remove %s: %s", v->spec.name, err.text);
+        gw_conn_text(c, 500, "%s", err.text);
         return;
     }
     struct pv_event e;

@@ -194,6 +194,7 @@ contains err '^call-id: [0-9a-z]\{16\}$' invoke
 call=$(sed -n 's/^call-id: //p' "$work/err")
 expect 1 'a failing function' "$provost" invoke reply -d fail
 expect 3 'invoke nothing' "$provost" invoke no-such-function
+if grep -q 'no-such-function.*no-such-function' "$work/err"; then echo 'FAIL: said twice:'; head "$work/err"; failed=1; fi
 expect 0 'invoke as JSON' "$provost" invoke reply -d hello --json
 is_json 'invoke as JSON'
 # on a terminal the function's escape sequence must arrive as text

@@ -221,10 +221,21 @@ static void problem_text(const struct cli_response *r, char *out, size_t cap)
         snprintf(out, cap, "the gateway answered %ld without a reason", r->status);
 }
 
+/* The gateway may begin with the name that what ends with, in quotes: once is enough. */
+static const char *without_name(const char *text, const char *what)
+{
+    const char *name = strchr(what, '\'');
+    size_t len = name ? strcspn(++name, "'") : 0;
+    if (len > 0 && strncmp(text, name, len) == 0 && strncmp(text + len, ": ", 2) == 0)
+        return text + len + 2;
+    return text;
+}
+
 int cli_http_problem(const struct cli *cli, const struct cli_response *r, const char *what)
 {
-    char text[600];
-    problem_text(r, text, sizeof text);
+    char sentence[600];
+    problem_text(r, sentence, sizeof sentence);
+    const char *text = without_name(sentence, what);
     switch (r->status) {
     case 401:
         if (access(cli->token_file, R_OK) != 0)
@@ -241,7 +252,8 @@ int cli_http_problem(const struct cli *cli, const struct cli_response *r, const 
         return cli_error(CLI_NOT_FOUND, "%s: %s", what, text);
     case 429:
     case 503:
-        return cli_error(CLI_BUSY, "%s: %s; try again", what, text);
+        return cli_error(CLI_BUSY, "%s: %s%s", what, text,
+                         strstr(text, "try again") ? "" : "; try again");
     default:
         return cli_error(r->status >= 500 ? CLI_FAILED : CLI_REFUSED, "%s: %s", what, text);
     }
