@@ -6,14 +6,11 @@
 #include "pv/own.h"
 
 #include <string.h>
-#include <time.h>
 
 enum {
     BATCH_ENTRIES = 1024,
     BATCH_BYTES = 1 << 18, /* goes on past it by an entry */
-    TORN_RETRIES = 50,     /* for a second in all */
-    TORN_WAIT_NS = 20 * 1000 * 1000,
-    DOMAIN_AT = 3, /* of an event: behind version and kind */
+    DOMAIN_AT = 3,         /* of an event: behind version and kind */
     LEAF_PREFIX = 0x00,
 };
 
@@ -64,19 +61,14 @@ static void check_tags(struct pv_job *job)
     }
 }
 
-/* Half an entry at the end may be one that is being written: as long as somebody writes to the log,
- * it is looked at again, and once more when nobody does any longer. */
+/* Half an entry at the end may be one that is being written. */
 static int read_entry(struct pv_log_reader *r, struct pv_log_entry *ret, struct pv_err *err)
 {
-    const struct timespec wait = {.tv_nsec = TORN_WAIT_NS};
-    bool live = true;
-    int rc = pv_log_reader_next(r, ret, err);
-    for (unsigned i = 0; i < TORN_RETRIES && live && rc == 0 && pv_log_reader_torn(r); i++) {
-        live = pv_log_reader_is_live(r);
-        if (live)
-            (void)nanosleep(&wait, NULL);
+    unsigned round = 0;
+    int rc;
+    do
         rc = pv_log_reader_next(r, ret, err);
-    }
+    while (rc == 0 && pv_log_reader_torn(r) && pv_log_reader_look_again(r, &round));
     return rc;
 }
 

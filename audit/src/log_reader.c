@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct pv_log_reader {
     int dir_fd; /* owned */
@@ -205,11 +206,31 @@ void pv_log_reader_place(const struct pv_log_reader *r, uint64_t *ret_segment, u
     *ret_offset = r->seq < r->end && r->in_journal ? pv_framed_offset(&r->file) : 0;
 }
 
-bool pv_log_reader_is_live(const struct pv_log_reader *r)
+bool pv_log_is_live(int dir_fd)
 {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    pv_autoclose int fd = openat(r->dir_fd, PV_LOG_CHECKPOINTS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    pv_autoclose int fd = openat(dir_fd, PV_LOG_CHECKPOINTS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool pv_log_look_again(int dir_fd, unsigned *round)
+{
+    enum { ROUNDS = 50, WAIT_NS = 20 * 1000 * 1000 };
+    const struct timespec wait = {.tv_nsec = WAIT_NS};
+    if (*round >= ROUNDS)
+        return false;
+    if (pv_log_is_live(dir_fd)) {
+        (void)nanosleep(&wait, NULL);
+        ++*round;
+    } else {
+        *round = ROUNDS; /* whoever wrote it may have ended just now */
+    }
+    return true;
+}
+
+bool pv_log_reader_look_again(const struct pv_log_reader *r, unsigned *round)
+{
+    return pv_log_look_again(r->dir_fd, round);
 }
 
 size_t pv_log_reader_torn(const struct pv_log_reader *r)

@@ -73,8 +73,8 @@ int pv_tile_check_start(struct pv_tile_check *c, uint64_t first, struct pv_err *
     return 0;
 }
 
-static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned width, bool may_lack,
-                   struct pv_err *err)
+static int compare_once(struct pv_tile_check *c, int level, uint64_t n, unsigned width,
+                        bool may_lack, struct pv_err *err)
 {
     char path[PV_TILE_PATH_MAX];
     const void *want = level < 0 ? c->bundle.data : c->level[level].hash[0];
@@ -98,6 +98,18 @@ static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned widt
         return 0;
     snprintf(c->what, sizeof c->what, "the file '%s' is not what the log's entries give", path);
     return 1;
+}
+
+/* A file that may be missing still may be there by half: it is being written. */
+static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned width, bool may_lack,
+                   struct pv_err *err)
+{
+    unsigned round = 0;
+    int rc;
+    do
+        rc = compare_once(c, level, n, width, may_lack, err);
+    while (rc > 0 && may_lack && pv_log_look_again(c->dir_fd, &round));
+    return rc;
 }
 
 static int check_full(struct pv_tile_check *c, const uint8_t root[PV_HASH_BYTES],

@@ -42,9 +42,12 @@ void pv_log_reader_skip(struct pv_log_reader *r, uint64_t seq);
 uint64_t pv_log_reader_seq(const struct pv_log_reader *r);
 void pv_log_reader_place(const struct pv_log_reader *r, uint64_t *ret_segment,
                          uint64_t *ret_offset);
-/* Whether somebody has the log open for writing, on this machine: then what is not complete may be
- * soon. */
-bool pv_log_reader_is_live(const struct pv_log_reader *r);
+/* Whether somebody has the log open for writing, on this machine. */
+bool pv_log_is_live(int dir_fd);
+/* What is half written may be whole soon: waits a moment and says whether to look again, for a
+ * second at most; where nobody writes, at once and once only. *round begins with 0. */
+bool pv_log_look_again(int dir_fd, unsigned *round);
+bool pv_log_reader_look_again(const struct pv_log_reader *r, unsigned *round);
 /* Bytes of an entry that is not complete, after next returned 0. */
 size_t pv_log_reader_torn(const struct pv_log_reader *r);
 /* Accepts NULL. */
