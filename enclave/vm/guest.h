@@ -100,7 +100,8 @@ struct pv_vm {
     struct pv_vm_image *image; /* borrowed; NULL: booted */
     bool learnt;               /* the image has been told, or needs not be, what a run writes */
     struct pv_pages written;   /* the clone's pages that are no longer the image's, if known */
-    bool written_known;
+    bool written_known;        /* below written_end, unless the thread has had a fault since */
+    uint64_t written_end;
     uint64_t faults; /* page faults of the owning thread before they were looked for */
 
     /* of the run */

@@ -207,6 +207,38 @@ static void nothing_is_left_behind(void **state)
     free((void *)(uintptr_t)argv[0]);
 }
 
+/* A clone is made with the pages that the first one wrote; those that lie beyond what it has used
+ * so far are put back too, once it uses them. */
+static void prefaulted_pages_are_put_back(void **state)
+{
+    static const char *const requests[] = {"1 small",   "1 small", "9 a secret",
+                                           "9 another", "8 third", "9 fourth"};
+    const char *argv[] = {strdup(vm_program("grow")), NULL};
+    struct pv_vm_spec spec = vm_spec(argv);
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_vm_report report;
+    struct pv_vm *first, *second;
+
+    (void)state;
+    struct pv_vm_image *image = make_image(&spec, &report);
+    assert_int_equal(pv_vm_new(image, NULL, &first, &err), 0);
+    run_vm(first, "o large", 7, NULL, 0, TIMEOUT_MS, &inside);
+    assert_string_equal(inside.out, "0 dirty\n");
+    assert_int_equal(pv_vm_reset(first, &err), 0);
+    assert_int_equal(pv_vm_new(image, NULL, &second, &err), 0);
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        run_vm(second, requests[i], strlen(requests[i]), NULL, 0, TIMEOUT_MS, &inside);
+        if (strcmp(inside.out, "0 dirty\n") != 0)
+            fail_msg("run %zu: %s%s", i, inside.out, inside.text);
+        if (pv_vm_reset(second, &err) < 0 || pv_vm_compare(second, &err) < 0)
+            fail_msg("after run %zu: %s", i, err.text);
+    }
+    pv_vm_free(first);
+    pv_vm_free(second);
+    pv_vm_image_free(image);
+    free((void *)(uintptr_t)argv[0]);
+}
+
 /* Rights that a run gave itself are gone in the next one, not only from the page tables. */
 static void rights_do_not_outlive_a_run(void **state)
 {
@@ -546,6 +578,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(same_linear_algebra),
         cmocka_unit_test(resets_restore_everything),
         cmocka_unit_test(nothing_is_left_behind),
+        cmocka_unit_test(prefaulted_pages_are_put_back),
         cmocka_unit_test(rights_do_not_outlive_a_run),
         cmocka_unit_test(randomness_differs_and_time_goes_on),
         cmocka_unit_test(large_bodies_pass),

@@ -21,18 +21,24 @@ static uint64_t written_end(const struct pv_memory *m)
     return (uint64_t)(uintptr_t)m->base + m->frames_at + m->low_end * PV_PAGE;
 }
 
-/* Prefaults what earlier clones wrote (REAP, Ustiugov et al., ASPLOS '21). Not needed for being
- * right, so errors do not matter. */
+/* Prefaults what earlier clones wrote (REAP, Ustiugov et al., ASPLOS '21), as far as this one may
+ * have written: a page beyond would become its own without a fault. Not needed for being right, so
+ * errors do not matter. */
 static void prefault(struct pv_vm *vm, struct pv_vm_image *image)
 {
+    uint64_t top = written_end(&vm->memory) - (uint64_t)(uintptr_t)vm->memory.base;
     struct pv_ranges hot;
 
     (void)pthread_mutex_lock(&image->lock);
     hot = image->hot;
     (void)pthread_mutex_unlock(&image->lock);
-    for (unsigned i = 0; i < hot.n && !hot.all; i++)
-        (void)madvise(vm->memory.base + hot.v[i].start, hot.v[i].end - hot.v[i].start - GAP_BYTES,
-                      POPULATE_WRITE);
+    for (unsigned i = 0; i < hot.n && !hot.all; i++) {
+        uint64_t start = hot.v[i].start, end = hot.v[i].end - GAP_BYTES;
+
+        end = end < top ? end : top;
+        if (start < end)
+            (void)madvise(vm->memory.base + start, end - start, POPULATE_WRITE);
+    }
 }
 
 static bool wants_hot(struct pv_vm_image *image)
@@ -151,6 +157,7 @@ static int scan_pages(struct pv_vm *vm, uint64_t *pages, struct pv_err *err)
         PV_TRY(pv_pagemap_look(at, end, &vm->written, &at, err));
         vm->stats.scan_ns += pv_now_mono_ns() - start;
         PV_TRY(put_back(vm, &vm->written, pages, err));
+        vm->written_end = end;
         vm->written_known = counted && first && at >= end && *pages < KEPT_PAGES_MAX;
     }
     vm->faults = faults;
@@ -158,14 +165,16 @@ static int scan_pages(struct pv_vm *vm, uint64_t *pages, struct pv_err *err)
 }
 
 /* A page becomes the clone's own by a fault that is counted for the thread to which the VM belongs:
- * as long as there was none, what was found the last time is still all. */
+ * as long as there was none, and nothing was used beyond where the last look ended, what was found
+ * then is still all. */
 static int restore_pages(struct pv_vm *vm, struct pv_err *err)
 {
     uint64_t faults;
     uint64_t pages = 0;
 
     vm->stats.scan_ns = 0;
-    if (vm->written_known && pv_pagemap_faults(&faults) && faults == vm->faults)
+    if (vm->written_known && written_end(&vm->memory) <= vm->written_end &&
+        pv_pagemap_faults(&faults) && faults == vm->faults)
         PV_TRY(put_back(vm, &vm->written, &pages, err));
     else
         PV_TRY(scan_pages(vm, &pages, err));
