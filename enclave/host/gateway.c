@@ -182,12 +182,9 @@ void pv_gateway_failed(struct pv_host *h, const char *reason)
 void pv_gateway_misfit(struct pv_host *h, const char *call)
 {
     pv_automsg struct pv_msg m;
-    char reason[128];
 
-    (void)snprintf(reason, sizeof reason,
-                   "its program tried to start another one (%s) after its first read", call);
     pv_msg_init(&m, PV_HOST_MISFIT);
-    pv_buf_str(&m.body, reason);
+    pv_buf_str(&m.body, call);
     pv_gateway_send(h, &m);
 }
 

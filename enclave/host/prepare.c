@@ -471,10 +471,14 @@ void pv_prepare_trim(struct pv_host *h, uint64_t now_ns)
     for (unsigned i = 0; d && d->class->trim && i < h->n_seats; i++) {
         struct pv_seat *s = &h->seats[i];
 
-        if (s->state != PV_SEAT_EMPTY || !d->class->trim(d, i))
+        if (s->state != PV_SEAT_EMPTY || !s->machine)
             continue;
-        pv_record_gone(h, s->machine, "idle");
-        s->machine = 0;
+        if (d->class->trim(d, i)) {
+            pv_record_gone(h, s->machine, "idle");
+            s->machine = 0;
+        } else { /* it is being reset, or freed for another reason */
+            h->idle_ns = now_ns + RETRY_NS;
+        }
     }
 }
 

@@ -118,9 +118,9 @@ int pv_microvm_prepare(struct pv_domain *domain, unsigned slot, enum pv_mode mod
 bool pv_microvm_vacant(struct pv_domain *domain, unsigned slot)
 {
     struct pv_microvm_domain *d = (struct pv_microvm_domain *)domain;
-    struct pv_microvm_slot *s = &d->slots[slot];
+    struct pv_microvm_slot *s = slot < d->n_slots ? &d->slots[slot] : NULL;
 
-    if (slot >= d->n_slots || s->taken || !pv_worker_take(s->worker, &s->reset))
+    if (!s || s->taken || !pv_worker_take(s->worker, &s->reset))
         return false;
     if (!s->spent)
         return true;
@@ -132,8 +132,10 @@ bool pv_microvm_trim(struct pv_domain *domain, unsigned slot)
 {
     struct pv_microvm_slot *s = &((struct pv_microvm_domain *)domain)->slots[slot];
 
-    if (!pv_microvm_vacant(domain, slot) || !s->vm)
+    if (!pv_microvm_vacant(domain, slot))
         return false;
+    if (!s->vm) /* it could not be reset, and is freed by now */
+        return true;
     s->reset.run = trim;
     pv_worker_post(s->worker, &s->reset);
     return true;

@@ -89,14 +89,23 @@ static void on_failed(struct gw_version *v, struct pv_reader *r)
     gw_version_settle(v, v->reason[0] ? v->reason : "no instance could be prepared");
 }
 
+/* The host only names the call: the sentence goes into an event that the gateway signs. */
 static void on_misfit(struct gw_version *v, struct pv_reader *r)
 {
-    char reason[160];
-    pv_read_str(r, reason, sizeof reason);
+    static const char *const calls[] = {"fork", "vfork", "clone", "execve", "execveat"};
+    char call[16], reason[128];
+    pv_read_str(r, call, sizeof call);
     if (pv_reader_end(r, "misfit", NULL) < 0)
         return;
-    make_printable(reason);
-    gw_deploy_as_process(v, reason);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        if (strcmp(call, calls[i]) != 0)
+            continue;
+        snprintf(reason, sizeof reason,
+                 "its program tried to start another one (%s) after its first read", call);
+        gw_deploy_as_process(v, reason);
+        return;
+    }
+    pv_log(PV_LOG_WARN, "the host of %s names a call that starts no program", v->spec.name);
 }
 
 static void handle(struct gw_version *v, struct pv_msg *m)

@@ -353,18 +353,16 @@ static bool is_deployed(const json_t *functions, const char *name)
 
 /* Functions may be deployed in any order, so a grant to call one that is not there is no error; but
  * it may be a slip of the pen. */
-static int warn_of_calls(const struct cli *cli, const char *name, const json_t *calls)
+static void warn_of_calls(const struct cli *cli, const char *name, const json_t *calls)
 {
     cli_autojson json_t *functions = NULL;
     char shown[160];
     char shown_callee[160];
     size_t i;
     json_t *callee;
-    if (json_array_size(calls) == 0)
-        return CLI_OK;
-    int rc = cli_admin(cli, "GET", "/system/functions", NULL, "list the functions", &functions);
-    if (rc != CLI_OK)
-        return rc;
+    if (json_array_size(calls) == 0 || cli_admin(cli, "GET", "/system/functions", NULL,
+                                                 "list the functions", &functions) != CLI_OK)
+        return;
     json_array_foreach((json_t *)(uintptr_t)calls, i, callee)
     {
         const char *s = json_string_value(callee);
@@ -373,7 +371,6 @@ static int warn_of_calls(const struct cli *cli, const char *name, const json_t *
                     cli_escape_str(name, shown, sizeof shown),
                     cli_escape_str(s, shown_callee, sizeof shown_callee));
     }
-    return CLI_OK;
 }
 
 /* What the platform now says about the function. */
@@ -387,10 +384,9 @@ static int show_result(const struct cli *cli, const char *name, const char *what
         return cli_report(&err);
     int rc = cli_admin(cli, "GET", target, NULL, what, &f);
     json_t *ext = json_object_get(f, "provost");
-    if (rc == CLI_OK)
-        rc = warn_of_calls(cli, name, json_object_get(ext, "calls"));
     if (rc != CLI_OK)
         return rc;
+    warn_of_calls(cli, name, json_object_get(ext, "calls"));
     if (cli->json)
         return cli_print_json(cli, json_incref(f));
     const char *mode = json_string_value(json_object_get(ext, "mode"));
