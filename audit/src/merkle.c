@@ -36,8 +36,8 @@ void pv_frontier_add_above(struct pv_frontier *f, const uint8_t leaf[PV_HASH_BYT
 
 void pv_frontier_add(struct pv_frontier *f, const uint8_t leaf[PV_HASH_BYTES])
 {
-    uint8_t unused[PV_HASH_BYTES];
-    pv_frontier_add_above(f, leaf, PV_TREE_LEVELS, unused);
+    uint8_t itself[PV_HASH_BYTES]; /* the leaf is the subtree of height 0 */
+    pv_frontier_add_above(f, leaf, 0, itself);
 }
 
 void pv_frontier_root(const struct pv_frontier *f, uint8_t out[PV_HASH_BYTES])
