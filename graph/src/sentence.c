@@ -17,8 +17,9 @@ struct template
     const char *text;
 };
 
-/* {field} as it is; {object} and {proc} by their name in the graph; {syscall} by its name;
- * {result} by the error's name, if there is one; {parent} with its verb; {callee} as a call id. */
+/* {field} as it is; {object}, {proc} and {target} by their name in the graph; {syscall} by its
+ * name; {result} by the error's name, if there is one; {parent} with its verb; {callee} as a call
+ * id. */
 static const struct template templates[] = {
     {PV_K_DOMAIN_OPEN, "domain {name} opens (pid {pid})"},
     {PV_K_DOMAIN_CLOSE, "domain closes: {reason}"},
@@ -31,9 +32,9 @@ static const struct template templates[] = {
     {PV_K_REMOVAL, "{function} version {version} is removed by {agent}"},
     {PV_K_REQUEST, "request for {function}: {method} {target}, {body_len} bytes, from {remote}"},
     {PV_K_RESPONSE, "the gateway answers {status}, {body_len} bytes ({outcome})"},
-    {PV_K_CALL, "calls {callee_function} with {body_len} bytes as call {callee} {reason}"},
+    {PV_K_CALL, "calls {callee_function} with {body_len} bytes as call {callee}"},
     {PV_K_CALL_RETURN, "call {callee} returns {status}, {body_len} bytes"},
-    {PV_K_EGRESS, "connects to {host}:{port}: {method} {target} {reason}"},
+    {PV_K_EGRESS, "connects to {host}:{port}: {method} {target}"},
     {PV_K_EGRESS_END, "connection ends: status {status}, {sent_len} bytes sent, {received_len} "
                       "received"},
     {PV_K_INSTANCE_PREPARED, "instance {instance} is prepared ({mode}, host pid {pid})"},
@@ -56,7 +57,7 @@ static const struct template templates[] = {
     {PV_K_PRODUCER_FAULT, "a producer broke the rules: {what}"},
     {PV_K_WITNESS_COUNTERS, "cpu {cpu}: {emitted} records, {lost} lost"},
     {PV_K_PROC_FORK, "{parent} process (host pid {host_pid})"},
-    {PV_K_PROC_EXEC, "executes {path} ({argv})"},
+    {PV_K_PROC_EXEC, "a process executes {path} ({argv})"},
     {PV_K_PROC_EXIT, "{proc} exits with code {code}, signal {signal}"},
     {PV_K_OBJECT, "{type} {path}"},
     {PV_K_SOCKET, "socket {local_addr}:{local_port} to {remote_addr}:{remote_port}"},
@@ -73,7 +74,13 @@ static const struct template templates[] = {
     {PV_K_CREDENTIALS, "{proc} changes credentials by {syscall} {result}"},
     {PV_K_FOREIGN_ENTRY, "{proc} enters the kernel by {entry}: {syscall} {result}"},
     {PV_K_NAME_OP, "{proc}: {op} {path} {new_path} ({object})"},
-    {PV_K_INFLUENCE, "{proc} influences process {target} ({how})"},
+    {PV_K_INFLUENCE, "{proc} influences {target} ({how})"},
+};
+
+/* What was asked for and not granted, in place of the sentence that says it took place. */
+static const struct template refusals[] = {
+    {PV_K_CALL, "is refused a call to {callee_function}: {reason}"},
+    {PV_K_EGRESS, "is refused {host}:{port} ({method} {target}): {reason}"},
 };
 
 /* One number out of the stitcher's state; the key's layout is in state.c. */
@@ -138,8 +145,8 @@ static void result_text(int64_t result, char *out, size_t cap)
     const char *name = result > -4096 && result < 4096
                            ? strerrorname_np((int)(result < 0 ? -result : result))
                            : NULL;
-    if (result == 0)
-        out[0] = 0;
+    if (result == 0 || result == EINPROGRESS || result == -EINPROGRESS)
+        out[0] = 0; /* a connection under way is none that failed */
     else if (name)
         (void)snprintf(out, cap, "(%s)", name);
     else
@@ -172,7 +179,8 @@ static void field_text(struct pv_graph *g, const struct pv_event *e, const char 
     if (!v)
         return;
     if (type == PV_F_U64) {
-        bool proc = strcmp(name, "proc") == 0;
+        bool proc =
+            strcmp(name, "proc") == 0 || (strcmp(name, "target") == 0 && e->kind == PV_K_INFLUENCE);
         if (strcmp(name, "parent") == 0) {
             parent_text(g, v->u64, out, cap);
             return;
@@ -202,13 +210,35 @@ static void field_text(struct pv_graph *g, const struct pv_event *e, const char 
     }
 }
 
-void pv_sentence(struct pv_graph *g, const struct pv_event *e, char *out, size_t cap)
+bool pv_event_is_refusal(const struct pv_event *e)
 {
-    const char *t = "an event of a kind this version does not know";
-    size_t len = 0;
+    switch (e->kind) {
+    case PV_K_DENIED:
+        return true;
+    case PV_K_CALL:
+    case PV_K_EGRESS:
+        return pv_event_get_u64(e, "allowed") == 0;
+    default:
+        return false;
+    }
+}
+
+static const char *template_of(const struct pv_event *e)
+{
+    if (pv_event_is_refusal(e))
+        for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+            if (refusals[i].kind == e->kind)
+                return refusals[i].text;
     for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
         if (templates[i].kind == e->kind)
-            t = templates[i].text;
+            return templates[i].text;
+    return "an event of a kind this version does not know";
+}
+
+void pv_sentence(struct pv_graph *g, const struct pv_event *e, char *out, size_t cap)
+{
+    const char *t = template_of(e);
+    size_t len = 0;
     while (*t && len + 1 < cap) {
         char name[32], text[600];
         const char *end = *t == '{' ? strchr(t, '}') : NULL;

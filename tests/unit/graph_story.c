@@ -1,6 +1,7 @@
 #include "graph_story.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct teller {
     struct told v[STORY_MAX];
     size_t n;
     uint64_t now, dseq[16];
+    bool overreaches;
 };
 
 static void add(struct teller *t, unsigned domain, struct pv_event *e)
@@ -156,6 +158,19 @@ static void egress(struct teller *t, const struct run *r, uint64_t conn, uint64_
     emit(t, GATEWAY, PV_K_EGRESS_END, &r->call, "uuhuhu", conn, U(200), sent, got);
 }
 
+/* What a function tries that its deployment does not grant. */
+static void overreach(struct teller *t, const struct run *r)
+{
+    open_socket(t, r, 2, "gateway");
+    emit(t, GATEWAY, PV_K_CALL, &r->call, "utcuthu", U(2), "vault", &none, U(0), "not granted",
+         U(0));
+    open_socket(t, r, 3, "proxy");
+    emit(t, AUDITOR, PV_K_CONNECT, &none, "uuutuu", r->n, 100 * r->n + 13, U(2), "127.0.0.1",
+         U(8080), U(EINPROGRESS));
+    emit(t, GATEWAY, PV_K_EGRESS, &r->call, "ututtut", U(3), "evil.example", U(80), "CONNECT", "",
+         U(0), "not granted");
+}
+
 static void workflow(struct teller *t, uint64_t base, const struct pv_call_id ids[4],
                      const char *remote, bool attack)
 {
@@ -171,6 +186,8 @@ static void workflow(struct teller *t, uint64_t base, const struct pv_call_id id
     if (attack) {
         object(t, 8000, "file", 80, "/function/credentials.json");
         out_event(t, PV_K_READ, fetch.n, 8000);
+        if (t->overreaches)
+            overreach(t, &fetch);
     } else {
         egress(t, &fetch, 1, 9000, "GET", "http://127.0.0.1:9000/cat.ppm", 0, got);
     }
@@ -204,6 +221,7 @@ void story_tell(struct story *s, enum story_order order)
         memset(s->attack[i].bytes, (int)(0xa0 + i), PV_CALL_ID_BYTES);
         memset(s->good[i].bytes, (int)(0x10 + 8 * i), PV_CALL_ID_BYTES);
     }
+    t->overreaches = order == STORY_OVERREACH;
     t->now = 1700000000ull * 1000000000;
     emit(t, AUDITOR, PV_K_LOG_OPEN, &none, "uht", U(0),
          order == STORY_NO_WITNESS ? "missing: no BTF" : "ebpf");

@@ -21,5 +21,6 @@ enum story_order {
     STORY_OUTSIDE_FIRST, /* all of the outside witness before the rest */
     STORY_OUTSIDE_LAST,
     STORY_NO_WITNESS, /* without the outside witness */
+    STORY_OVERREACH,  /* as STORY_BY_TIME; fetch-image tries what it was not granted */
 };
 void story_tell(struct story *s, enum story_order order);

@@ -147,7 +147,8 @@ static void ids_are_accepted(void **state)
 struct heard {
     size_t n;
     uint64_t last_ns;
-    bool credentials, runtime;
+    bool credentials, runtime, call_refused, egress_refused, granted, under_way;
+    unsigned refusals;
 };
 static int hear(void *ctx, const struct pv_graph_moment *m)
 {
@@ -157,6 +158,12 @@ static int hear(void *ctx, const struct pv_graph_moment *m)
     h->last_ns = m->time_ns;
     h->credentials |= strstr(m->text, "reads /function/credentials.json") != NULL;
     h->runtime |= strstr(m->text, "libc.so") != NULL;
+    h->call_refused |= strcmp(m->text, "is refused a call to vault: not granted") == 0;
+    h->egress_refused |=
+        strcmp(m->text, "is refused evil.example:80 (CONNECT ): not granted") == 0;
+    h->granted |= strstr(m->text, "calls vault") || strstr(m->text, "connects to evil");
+    h->under_way |= strstr(m->text, "EINPROGRESS") != NULL;
+    h->refusals += pv_event_is_refusal(m->event);
     return 0;
 }
 
@@ -174,6 +181,22 @@ static void timeline_tells_in_order(void **state)
     must(pv_graph_timeline(g, call, true, true, hear, &all, &basis, &err), &err);
     assert_true(all.runtime && all.n > 3 * one.n);
     assert_int_equal(pv_graph_timeline(g, "zzzz", false, false, hear, &one, &basis, &err), -ENOENT);
+    pv_graph_close(g);
+}
+
+static void what_was_refused_is_not_told_as_done(void **state)
+{
+    (void)state;
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_graph *g = told(STORY_OVERREACH);
+    struct pv_graph_basis basis;
+    struct heard h = {0};
+    char call[PV_CALL_ID_CHARS + 1];
+    pv_call_id_print(&story.attack[1], call);
+    must(pv_graph_timeline(g, call, false, false, hear, &h, &basis, &err), &err);
+    assert_true(h.call_refused && h.egress_refused && !h.granted);
+    assert_int_equal(h.refusals, 2);
+    assert_false(h.under_way);
     pv_graph_close(g);
 }
 
@@ -209,6 +232,7 @@ int main(void)
         cmocka_unit_test(path_holds_the_chain_without_a_witness),
         cmocka_unit_test(ids_are_accepted),
         cmocka_unit_test(timeline_tells_in_order),
+        cmocka_unit_test(what_was_refused_is_not_told_as_done),
         cmocka_unit_test(workflow_holds_its_four_calls),
     };
     if (!mkdtemp(dir))

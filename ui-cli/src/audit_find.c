@@ -56,6 +56,12 @@ static int found_add(struct found *f, const struct pv_log_entry *entry, struct p
     return 0;
 }
 
+/* A call or a connection that was refused is found under denied, too. */
+static bool is_of_kind(const struct pv_event *e, const struct pv_kind_schema *schema)
+{
+    return e->kind == schema->kind || (schema->kind == PV_K_DENIED && pv_event_is_refusal(e));
+}
+
 /* Reads the log's first `entries` events and keeps what matches. */
 static int scan_log(struct cli *cli, const struct audit_args *a,
                     const struct pv_kind_schema *schema, uint64_t entries, struct found *f,
@@ -77,7 +83,7 @@ static int scan_log(struct cli *cli, const struct audit_args *a,
         rc = pv_event_decode(entry.event, entry.event_len, &e, err);
         if (rc < 0)
             return pv_wrap(err, rc, "event e%" PRIu64 " (run 'provost verify')", entry.seq);
-        if (e.kind != schema->kind || e.time_ns < a->since_ns ||
+        if (!is_of_kind(&e, schema) || e.time_ns < a->since_ns ||
             (a->ids.n && !cli_event_matches(&e, a->ids.v[0])))
             continue;
         PV_TRY(found_add(f, &entry, err));

@@ -44,8 +44,13 @@ static const char *call_it(const struct pv_graph_node *n, char *out, size_t cap)
     char name[NAME_SHOWN_MAX / 2];
     bool named = n->type != PV_N_REQUEST && n->type != PV_N_RESPONSE && n->type != PV_N_UNIT &&
                  n->type != PV_N_LOG;
+    const char *type = pv_node_type_name(n->type);
     cli_escape_str(named ? n->name : n->function, name, sizeof name);
-    snprintf(out, cap, "%s %s", pv_node_type_name(n->type), name);
+    /* a process whose program is not known is called "process 123" */
+    if (strncmp(name, type, strlen(type)) == 0 && name[strlen(type)] == ' ')
+        snprintf(out, cap, "%s", name);
+    else
+        snprintf(out, cap, "%s %s", type, name);
     return out;
 }
 

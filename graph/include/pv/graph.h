@@ -135,6 +135,10 @@ PV_MUST_CHECK int pv_graph_path(struct pv_graph *g, const struct pv_graph_ids *f
 PV_MUST_CHECK int pv_graph_workflow(struct pv_graph *g, const char *call,
                                     struct pv_graph_result *ret, struct pv_err *err);
 
+/* Whether the event says that something was asked for and not granted: denied, and the calls and
+ * connections that the deployment does not allow. */
+bool pv_event_is_refusal(const struct pv_event *e);
+
 /* One event, told. */
 struct pv_graph_moment {
     uint64_t seq, time_ns;
