@@ -105,7 +105,31 @@ static int add_event(struct pv_graph *g, uint64_t seq, enum pv_graph_side side,
                          " WHERE seq = ?1",
                    NULL, seq, ids, err);
 }
-_Static_assert(PV_N_SOCKET_IN == 9 && PV_N_RECEIVED == 12 && PV_N_UNIT == 5 && PV_N_LOG == 15, "as in SQL");
+_Static_assert(PV_N_SOCKET_IN == 9 && PV_N_RECEIVED == 12 && PV_N_UNIT == 5 && PV_N_LOG == 15,
+               "as in SQL");
+
+static int exists(struct pv_graph *g, const char *sql, uint64_t number, struct pv_err *err)
+{
+    pv_autostmt sqlite3_stmt *st = NULL;
+    PV_TRY(pv_db_prepare(g->db, &st, sql, err));
+    pv_bind_u64(st, 1, number);
+    return pv_db_step(st, err);
+}
+
+/* An event of which no node tells is there all the same. */
+static int explain_event(struct pv_graph *g, const char *text, struct pv_err *err)
+{
+    uint64_t number = 0;
+    if (!parse_number(text, 'e', &number))
+        return 0;
+    int rc = exists(g, "SELECT 1 FROM event WHERE seq = ?", number, err);
+    PV_TRY(rc);
+    return rc == 0 ? 0
+                   : pv_refuse(err, ENOENT,
+                               "event %s has brought about no node of the graph, nothing that data "
+                               "could pass",
+                               text);
+}
 
 int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side side,
                      struct pv_graph_ids *ids, struct pv_err *err)
@@ -114,6 +138,8 @@ int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side si
     char call[PV_CALL_ID_CHARS + 1];
     uint64_t number = 0;
     int rc = 0;
+    if (!*text)
+        return pv_refuse(err, EINVAL, "an id is empty");
     if (parse_number(text, 'n', &number))
         PV_TRY(add_all(g, "SELECT id FROM node WHERE id = ?", NULL, number, &found, err));
     else if (parse_number(text, 'e', &number))
@@ -127,6 +153,8 @@ int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side si
     if (found.n == 0)
         PV_TRY(add_named(g, text, &found, err));
     if (found.n == 0)
+        PV_TRY(explain_event(g, text, err));
+    if (found.n == 0)
         return pv_refuse(err, ENOENT,
                          "nothing in the graph is called '%s': look for it with "
                          "'provost audit find'",
@@ -134,6 +162,27 @@ int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side si
     for (size_t i = 0; i < found.n; i++)
         PV_TRY(pv_graph_ids_add(ids, found.v[i], err));
     return 0;
+}
+
+/* Why no call is meant by that. */
+static int no_call(struct pv_graph *g, const char *text, struct pv_err *err)
+{
+    uint64_t number = 0;
+    bool event = parse_number(text, 'e', &number);
+    if (event || parse_number(text, 'n', &number)) {
+        int rc = exists(
+            g, event ? "SELECT 1 FROM event WHERE seq = ?" : "SELECT 1 FROM node WHERE id = ?",
+            number, err);
+        PV_TRY(rc);
+        return pv_refuse(err, ENOENT, rc ? "%s %s belongs to no call" : "the graph has no %s %s",
+                         event ? "event" : "node", text);
+    }
+    if (!is_base32(text))
+        return pv_refuse(err, EINVAL,
+                         "'%s' is no id: give a call id (four or more characters of it), an event "
+                         "like e123 or a node like n123",
+                         text);
+    return pv_refuse(err, ENOENT, "no call '%s' in the graph", text);
 }
 
 int pv_graph_resolve_call(struct pv_graph *g, const char *text, char ret[PV_CALL_ID_CHARS + 1],
@@ -162,7 +211,7 @@ int pv_graph_resolve_call(struct pv_graph *g, const char *text, char ret[PV_CALL
     }
     rc = call_by_prefix(g, text, ret, err);
     PV_TRY(rc);
-    return rc == 1 ? 0 : pv_refuse(err, ENOENT, "no call '%s' in the graph", text);
+    return rc == 1 ? 0 : no_call(g, text, err);
 }
 
 static int bind_find(sqlite3_stmt *st, const struct pv_graph_find *q, struct pv_err *err)

@@ -135,7 +135,18 @@ static void ids_are_accepted(void **state)
     must(pv_graph_resolve_call(g, prefix, found, &err), &err);
     assert_string_equal(found, call);
     (void)snprintf(prefix, sizeof prefix, "%.3s", call);
-    assert_int_equal(pv_graph_resolve_call(g, prefix, found, &err), -ENOENT);
+    assert_int_equal(pv_graph_resolve_call(g, prefix, found, &err), -EINVAL);
+    assert_int_equal(pv_graph_resolve_call(g, "", found, &err), -EINVAL);
+    assert_int_equal(pv_graph_resolve_call(g, "../../x", found, &err), -EINVAL);
+    assert_int_equal(pv_graph_resolve_call(g, "zzzz", found, &err), -ENOENT);
+    /* e0, the log's opening, belongs to no call and has no node */
+    assert_int_equal(pv_graph_resolve_call(g, "e0", found, &err), -ENOENT);
+    assert_string_equal(err.text, "event e0 belongs to no call");
+    assert_int_equal(pv_graph_resolve_call(g, "e999999", found, &err), -ENOENT);
+    assert_string_equal(err.text, "the graph has no event e999999");
+    assert_int_equal(pv_graph_resolve(g, "e0", PV_SIDE_ANY, &ids, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "event e0 has brought about no node"));
+    assert_int_equal(pv_graph_resolve(g, "", PV_SIDE_ANY, &ids, &err), -EINVAL);
     must(pv_graph_resolve(g, "n3", PV_SIDE_ANY, &ids, &err), &err);
     assert_int_equal(ids.v[0], 3);
     must(pv_graph_resolve(g, "e5", PV_SIDE_ANY, &ids, &err), &err);
@@ -159,8 +170,7 @@ static int hear(void *ctx, const struct pv_graph_moment *m)
     h->credentials |= strstr(m->text, "reads /function/credentials.json") != NULL;
     h->runtime |= strstr(m->text, "libc.so") != NULL;
     h->call_refused |= strcmp(m->text, "is refused a call to vault: not granted") == 0;
-    h->egress_refused |=
-        strcmp(m->text, "is refused evil.example:80 (CONNECT ): not granted") == 0;
+    h->egress_refused |= strcmp(m->text, "is refused evil.example:80 (CONNECT ): not granted") == 0;
     h->granted |= strstr(m->text, "calls vault") || strstr(m->text, "connects to evil");
     h->under_way |= strstr(m->text, "EINPROGRESS") != NULL;
     h->refusals += pv_event_is_refusal(m->event);

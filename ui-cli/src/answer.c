@@ -28,6 +28,14 @@ static int answer_trace(struct pv_graph *g, const struct audit_args *a,
     return pv_graph_trace(g, &start, a->back ? PV_BACKWARD : PV_FORWARD, limits, ret, err);
 }
 
+bool audit_leads(const struct pv_graph_result *r)
+{
+    bool meets = r->n_edges > 0;
+    for (size_t i = 0; i < r->n_nodes; i++)
+        meets |= r->nodes[i].is_source && r->nodes[i].is_target;
+    return meets;
+}
+
 int audit_answer(struct pv_graph *g, const struct audit_args *a, struct pv_graph_result *ret,
                  struct pv_err *err)
 {

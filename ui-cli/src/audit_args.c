@@ -184,6 +184,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->output = arg;
         return 0;
     case OPT_FORMAT:
+        a->format_given = true;
         a->dot = strcmp(arg, "dot") == 0;
         if (!a->dot && strcmp(arg, "json") != 0)
             argp_error(state, "--format is dot or json, not '%s'", arg);
@@ -213,4 +214,6 @@ void audit_parse(struct audit_args *a, enum audit_command command, struct cli *c
     *a = (struct audit_args){
         .cli = cli, .command = command, .limit = AUDIT_LIMIT_DEFAULT, .dot = true};
     cli_parse(&argp, argc, argv, a);
+    if (cli->json && !a->format_given)
+        a->dot = false;
 }

@@ -27,6 +27,7 @@ struct audit_args {
     bool all;                  /* runtime files too */
     uint64_t depth;            /* 0 = no limit */
     bool dot;                  /* export: DOT instead of JSON */
+    bool format_given;         /* by --format: --json does not change it */
     const char *output;        /* export: file, or NULL for stdout */
 };
 

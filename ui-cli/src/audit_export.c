@@ -91,14 +91,14 @@ int audit_export(struct cli *cli, int argc, char **argv)
     if (cli_evidence_open(cli, &g, &err) < 0 || audit_answer(g, &a, &r, &err) < 0)
         return cli_report(&err);
     title_of(&a, &r, title, sizeof title);
-    int rc = a.dot && !cli->json ? pv_graph_write_dot(&r, title, &out, &err)
-                                 : pv_graph_write_json(&r, &out, &err);
+    int rc =
+        a.dot ? pv_graph_write_dot(&r, title, &out, &err) : pv_graph_write_json(&r, &out, &err);
     if (rc == 0)
         rc = cli_write_output(a.output, out.data, out.len, &err);
     if (rc < 0)
         return cli_report(&err);
     cli_basis_print(stderr, &r.basis);
-    if (a.path && r.n_edges == 0)
+    if (a.path && !audit_leads(&r))
         return cli_error(CLI_NOT_FOUND, "nothing leads from the sources to the targets");
     return CLI_OK;
 }

@@ -19,7 +19,7 @@ static int show(struct cli *cli, const struct audit_args *a)
         rc = cli_flush();
         cli_basis_print(stderr, &r.basis);
     }
-    if (rc == CLI_OK && a->command == AUDIT_PATH && r.n_edges == 0)
+    if (rc == CLI_OK && a->command == AUDIT_PATH && !audit_leads(&r))
         return cli_error(CLI_NOT_FOUND, "nothing leads from the sources to the targets");
     return rc;
 }

@@ -99,7 +99,8 @@ enum pv_graph_side {
  * or means several. */
 PV_MUST_CHECK int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side side,
                                    struct pv_graph_ids *ids, struct pv_err *err);
-/* The call meant by a call id, a prefix, or n123/e123 that belongs to one. */
+/* The call meant by a call id, a prefix, or n123/e123 that belongs to one. -ENOENT when there is
+ * none, -EINVAL when text can be no id or a prefix means several. */
 PV_MUST_CHECK int pv_graph_resolve_call(struct pv_graph *g, const char *text,
                                         char ret[PV_CALL_ID_CHARS + 1], struct pv_err *err);
 
