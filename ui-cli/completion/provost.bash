@@ -11,11 +11,35 @@ _provost()
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local common='--json --url --state --token-file --help'
     local commands='deploy list describe remove invoke logs secret audit verify receipt key graph run witness status completion version'
-    local command=${COMP_WORDS[1]} sub=${COMP_WORDS[2]}
+    local kinds='domain-open domain-close denied epoch-end deployment removal request response call'
+    kinds+=' call-return egress egress-end instance-prepared invocation-begin invocation-end'
+    kinds+=' instance-destroyed connection limit secret-mounted snapshot access role-start role-exit'
+    kinds+=' secret-change log-open recovery gap producer-fault witness-counters key-disclosed'
+    kinds+=' key-rotation log-detached proc-fork proc-exec proc-exit object socket open read write'
+    kinds+=' io-total path-op connect accept map-exec attempt-denied interference credentials'
+    kinds+=' foreign-entry name-op influence'
+    local types='client function invocation process file pipe socket-in socket-out sent received'
+    types+=' endpoint secret log path-change'
+    # the command stands after the global options; at counts words from there
+    local at=1
+    while ((at < COMP_CWORD)); do
+        case ${COMP_WORDS[at]} in
+        --url | --state | --token-file)
+            # readline makes a word of the = in --state=DIR
+            [[ ${COMP_WORDS[at+1]} == '=' ]] && at=$((at + 1))
+            at=$((at + 2)) ;;
+        -*) at=$((at + 1)) ;;
+        *) break ;;
+        esac
+    done
+    local command=${COMP_WORDS[at]} sub=${COMP_WORDS[at+1]} word=$((COMP_CWORD - at + 1))
     COMPREPLY=()
 
-    if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "$commands --help --version" -- "$cur")
+    if ((word == 1)) && [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$common --version" -- "$cur")
+        return
+    elif ((word == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
         return
     fi
     case $prev in
@@ -34,8 +58,8 @@ _provost()
     --audit)
         mapfile -t COMPREPLY < <(compgen -W 'bounded sync' -- "$cur")
         return ;;
-    --finish)
-        mapfile -t COMPREPLY < <(compgen -W 'exit newline length' -- "$cur")
+    --kind)
+        mapfile -t COMPREPLY < <(compgen -W "$kinds $types" -- "$cur")
         return ;;
     --format)
         mapfile -t COMPREPLY < <(compgen -W 'dot json' -- "$cur")
@@ -59,7 +83,7 @@ _provost()
     deploy)
         words+=' --env --secret --allow-call --allow-egress --memory --tmp --timeout --output-limit'
         words+=' --processes --cpu --concurrency --prepared --prepare --cgi --root --audit --loss --class --finish --label'
-        if ((COMP_CWORD == 3)) && [[ $cur != -* ]]; then
+        if ((word == 3)) && [[ $cur != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
         fi ;;
@@ -69,11 +93,11 @@ _provost()
         logs) words+=' --tail --since --follow' ;;
         describe) words+=' --syscalls' ;;
         esac
-        if ((COMP_CWORD == 2)) && [[ $cur != -* ]]; then
+        if ((word == 2)) && [[ $cur != -* ]]; then
             words=$(_provost_names list)
         fi ;;
     secret)
-        if ((COMP_CWORD == 2)); then
+        if ((word == 2)); then
             words='create list remove'
         elif [[ $sub == remove && $cur != -* ]]; then
             words=$(_provost_names secret list)
@@ -81,7 +105,7 @@ _provost()
             words+=' --from-file --allow-empty'
         fi ;;
     audit)
-        if ((COMP_CWORD == 2)); then
+        if ((word == 2)); then
             words='find trace path timeline export prove bundle record replay archive attach'
         else
             case $sub in
@@ -104,10 +128,10 @@ _provost()
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return
         fi ;;
-    graph) ((COMP_CWORD == 2)) && words='rebuild digest' ;;
+    graph) ((word == 2)) && words='rebuild digest' ;;
     verify) words+=' --key --pin --since --complete --proof --entry --bundle --archive --witness-key --quorum --cosigned --jobs --rotations' ;;
     witness) words+=' --dir --key --once --interval --listen --generate-key --output' ;;
-    key) ((COMP_CWORD == 2)) && words='show export-public rotate' ;;
+    key) ((word == 2)) && words='show export-public rotate' ;;
     receipt) words+=' --key --output' ;;
     completion) words='bash' ;;
     esac
