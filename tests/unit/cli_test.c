@@ -12,6 +12,43 @@
 
 #include <cmocka.h>
 
+static void expect_cut(const char *in, size_t max, const char *want)
+{
+    static const char *const titles[] = {"A"};
+    char out[1024] = "";
+    FILE *f = fmemopen(out, sizeof out, "w");
+    struct cli_table *t = cli_table_new(titles, 1);
+    cli_table_cell_cut(t, in, max);
+    cli_table_print(t, f, false);
+    (void)fclose(f);
+    cli_table_free(t);
+    assert_true(strncmp(out, "A\n", 2) == 0);
+    out[strcspn(out + 2, "\n") + 2] = '\0';
+    assert_string_equal(out + 2, want);
+}
+
+static void cuts_a_cell_in_its_middle(void **state)
+{
+    (void)state;
+    expect_cut("12345678", 8, "12345678");
+    expect_cut("123456789", 8,
+               "1234\xe2\x80\xa6"
+               "789");
+    expect_cut("/a/long/path/to/some.file", 12, "/a/lon\xe2\x80\xa6.file");
+    /* characters, not bytes */
+    expect_cut("\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", 5,
+               "\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc");
+    expect_cut("\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", 4,
+               "\xc3\xbc\xc3\xbc\xe2\x80\xa6\xc3\xbc");
+    /* as much as a cell takes, and one character too wide */
+    char wide[400];
+    memset(wide, 'x', sizeof wide - 1);
+    wide[sizeof wide - 1] = '\0';
+    char cut[410];
+    (void)snprintf(cut, sizeof cut, "%.199s\xe2\x80\xa6%.198s", wide, wide);
+    expect_cut(wide, 398, cut);
+}
+
 static void expect_escaped(const char *in, size_t len, enum cli_escape how, const char *want)
 {
     struct pv_buf b;
@@ -165,6 +202,7 @@ static void tables_are_aligned_and_escaped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cuts_a_cell_in_its_middle),
         cmocka_unit_test(escapes_what_steers_a_terminal),
         cmocka_unit_test(keeps_text_and_marks_bad_utf8),
         cmocka_unit_test(cuts_long_text_within_the_buffer),

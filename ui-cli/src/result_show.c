@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { NAME_SHOWN_MAX = 120 };
+enum { NAME_SHOWN_MAX = 120, NAME_COLUMN_MAX = 72 };
 
 /* Where a node belongs: its function and call, short. */
 static const char *place(const struct pv_graph_node *n, char *out, size_t cap)
@@ -28,7 +28,7 @@ void cli_nodes_print(const struct cli *cli, const struct pv_graph_result *r)
         const struct pv_graph_node *n = &r->nodes[i];
         cli_table_cellf(t, "n%" PRIu64, n->id);
         cli_table_cell(t, pv_node_type_name(n->type));
-        cli_table_cell(t, n->name);
+        cli_table_cell_cut(t, n->name, NAME_COLUMN_MAX);
         cli_table_cell(t, *n->function ? n->function : NULL);
         cli_table_cell(t, *n->call ? n->call : NULL);
         cli_table_cellf(t, "e%" PRIu64, n->seq);

@@ -31,7 +31,36 @@ struct cli_table *cli_table_new(const char *const *titles, unsigned n)
     return t;
 }
 
+/* The byte at which the nth character of a text begins, or its end. */
+static size_t at_character(const char *s, size_t n)
+{
+    size_t at = 0;
+    for (; s[at]; at++)
+        if (((unsigned char)s[at] & 0xc0u) != 0x80 && n-- == 0)
+            break;
+    return at;
+}
+
+/* Both ends stay: of a path the end tells the most, of a sentence the beginning. Two characters or
+ * more go, so the text grows by one byte at most. */
+static void cut_middle(char *text, size_t max)
+{
+    static const char ellipsis[] = "\xe2\x80\xa6";
+    size_t width = cli_text_width(text);
+    if (width <= max)
+        return;
+    size_t head = at_character(text, max / 2);
+    size_t tail = at_character(text, width - (max - max / 2 - 1));
+    memmove(text + head + sizeof ellipsis - 1, text + tail, strlen(text + tail) + 1);
+    memcpy(text + head, ellipsis, sizeof ellipsis - 1);
+}
+
 void cli_table_cell(struct cli_table *t, const char *text)
+{
+    cli_table_cell_cut(t, text, CELL_MAX);
+}
+
+void cli_table_cell_cut(struct cli_table *t, const char *text, size_t max)
 {
     if (!t)
         return;
@@ -43,8 +72,10 @@ void cli_table_cell(struct cli_table *t, const char *text)
         t->cells = grown;
         t->cap = cap;
     }
-    char escaped[CELL_MAX];
-    char *copy = strdup(cli_escape_str(text ? text : "-", escaped, sizeof escaped));
+    char escaped[CELL_MAX + 1];
+    (void)cli_escape_str(text ? text : "-", escaped, CELL_MAX);
+    cut_middle(escaped, max);
+    char *copy = strdup(escaped);
     if (!copy)
         return;
     size_t *width = &t->width[t->n_cells % t->n_columns];

@@ -12,6 +12,8 @@ struct cli_table;
 struct cli_table *cli_table_new(const char *const *titles, unsigned n);
 /* Appends a cell; after the nth a new row begins. NULL counts as "-". */
 void cli_table_cell(struct cli_table *t, const char *text);
+/* The same, at most max characters wide: the middle gives way to an ellipsis. */
+void cli_table_cell_cut(struct cli_table *t, const char *text, size_t max);
 void cli_table_cellf(struct cli_table *t, const char *fmt, ...) PV_PRINTF(2, 3);
 /* Prints the title row (bold when colour is set) and the rows. */
 void cli_table_print(const struct cli_table *t, FILE *f, bool colour);
