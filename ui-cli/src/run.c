@@ -170,6 +170,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_REPEAT:
         r->repeat = count_of(state, arg, RUN_REPEAT_MAX);
+        if (!r->repeat)
+            argp_error(state, "--repeat takes 1 or more");
         return 0;
     case OPT_FINISH:
         r->finish = finish_of(state, arg);
@@ -302,10 +304,11 @@ static int run_once(const struct run *r, const struct pv_vm_spec *spec,
     struct pv_vm *vm;
     struct pv_vm_call call = {.input = from_stdin};
 
-    if (r->timeout_ms)
-        call.deadline_ns = pv_now_mono_ns() + r->timeout_ms * PV_NS_PER_MS;
     if (pv_vm_boot(spec, hooks, &vm, &err) < 0)
         return run_error(&err);
+    /* the program's time, as in the sentence that says it was up */
+    if (r->timeout_ms)
+        call.deadline_ns = pv_now_mono_ns() + r->timeout_ms * PV_NS_PER_MS;
     int rc = pv_vm_run(vm, &call, &result, &err) < 0 ? run_error(&err) : run_end(&result);
     if (r->stats)
         show_stats(r, &result.stats);
@@ -326,18 +329,37 @@ void run_spec(const struct run *r, int root_fd, const char *file, struct pv_vm_s
                                .finish = r->finish};
 }
 
+static bool is_script(const char *path)
+{
+    char begin[2] = "";
+    pv_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd >= 0 && read(fd, begin, 2) == 2 && memcmp(begin, "#!", 2) == 0;
+}
+
 /* A file of the host is named from where we are; one within another root from there. */
-static const char *find_file(struct run *r, char cwd[PATH_MAX], char path[PATH_MAX])
+static int find_file(struct run *r, char cwd[PATH_MAX], char path[PATH_MAX], const char **ret,
+                     struct pv_err *err)
 {
     struct stat st;
 
+    *ret = r->argv[0];
     if (strcmp(r->root, "/") != 0)
-        return r->argv[0];
+        return 0;
     /* the program's /tmp is its own */
     if (getcwd(cwd, PATH_MAX) && stat(cwd, &st) == 0 && strcmp(cwd, "/tmp") != 0 &&
         strncmp(cwd, "/tmp/", 5) != 0)
         r->cwd = cwd;
-    return realpath(r->argv[0], path) ? path : r->argv[0];
+    if (!realpath(r->argv[0], path))
+        return pv_fail(err, errno, "run '%s'", r->argv[0]);
+    *ret = path;
+    /* a program itself is loaded from outside, but a script is opened by its interpreter */
+    if (strncmp(path, "/tmp/", 5) == 0 && is_script(path))
+        return pv_refuse(err, EACCES,
+                         "'%s' is a script in /tmp, which its interpreter does not see: in a "
+                         "micro-VM /tmp is the program's own; put the script elsewhere",
+                         r->argv[0]);
+    return 0;
 }
 
 int cmd_run(struct cli *cli, int argc, char **argv)
@@ -361,7 +383,10 @@ int cmd_run(struct cli *cli, int argc, char **argv)
         (void)pv_fail(&err, errno, "open the root '%s'", r.root);
         return run_error(&err);
     }
-    run_spec(&r, root_fd, find_file(&r, cwd, path), &spec);
+    const char *file;
+    if (find_file(&r, cwd, path, &file, &err) < 0)
+        return run_error(&err);
+    run_spec(&r, root_fd, file, &spec);
     if (pv_vm_available(&err) < 0) {
         (void)run_error(&err);
         return RUN_FAILED; /* whatever the errno: it is not the file's */
