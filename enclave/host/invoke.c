@@ -259,13 +259,6 @@ static void explain(const struct pv_host *h, const struct pv_seat *s, enum pv_ou
 
     out[0] = 0;
     switch (outcome) {
-    case PV_OUT_EXIT:
-        (void)snprintf(out, cap, "the function ended with exit status %u", end->exit_code);
-        break;
-    case PV_OUT_SIGNAL:
-        (void)snprintf(out, cap, "the function was killed by signal %u (%s)", end->signal,
-                       strsignal((int)end->signal));
-        break;
     case PV_OUT_TIMEOUT:
         (void)snprintf(out, cap, "the function exceeded its time limit of %llu ms",
                        (unsigned long long)s->request->timeout_ms);
@@ -286,6 +279,8 @@ static void explain(const struct pv_host *h, const struct pv_seat *s, enum pv_ou
                        end->start_failed ? end->start_error : "the function could not be run");
         break;
     case PV_OUT_OK:
+    case PV_OUT_EXIT: /* of these two the result's numbers say all that is known */
+    case PV_OUT_SIGNAL:
     case PV_OUT_MAX:
         break;
     }

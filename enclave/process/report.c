@@ -20,7 +20,8 @@ int pv_sandbox_explain(const struct pv_sandbox_report *r, const char *argv0, str
 
     if (r->step == PV_STEP_EXEC)
         return pv_refuse(err, e, "cannot execute '%.128s': %s%s", argv0, strerror(e),
-                         e == EACCES   ? " (is it executable?)"
+                         e == EACCES
+                             ? " (is it, and the interpreter its #! line names, executable?)"
                          : e == ENOENT ? " (or its interpreter is missing)"
                                        : "");
     return pv_refuse(err, e, "cannot prepare an instance: %s: %s",

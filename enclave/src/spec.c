@@ -165,9 +165,10 @@ static int check_names(const struct pv_str_list *l, const char *option, struct p
 {
     for (unsigned i = 0; i < l->n; i++)
         if (!pv_name_ok(l->v[i]))
-            return pv_refuse(err, EINVAL,
-                             "%s '%s': a name has lower-case letters, digits and '-' only", option,
-                             l->v[i]);
+            return pv_refuse(
+                err, EINVAL,
+                "%s '%s': a name has lower-case letters and digits only, and '-' between them",
+                option, l->v[i]);
     return 0;
 }
 
@@ -198,30 +199,39 @@ static int check_lists(const struct pv_spec *s, struct pv_err *err)
     return 0;
 }
 
-static int check_range(uint64_t v, uint64_t lo, uint64_t hi, const char *option, struct pv_err *err)
+/* unit: as " bytes", or "". */
+static int check_unit(uint64_t v, uint64_t lo, uint64_t hi, const char *option, const char *unit,
+                      struct pv_err *err)
 {
     if (v >= lo && v <= hi)
         return 0;
-    return pv_refuse(err, EINVAL, "%s %llu: must be between %llu and %llu", option,
-                     (unsigned long long)v, (unsigned long long)lo, (unsigned long long)hi);
+    return pv_refuse(err, EINVAL, "%s of %llu%s: must be between %llu and %llu%s", option,
+                     (unsigned long long)v, unit, (unsigned long long)lo, (unsigned long long)hi,
+                     unit);
+}
+
+static int check_range(uint64_t v, uint64_t lo, uint64_t hi, const char *option, struct pv_err *err)
+{
+    return check_unit(v, lo, hi, option, "", err);
 }
 
 int pv_spec_check(const struct pv_spec *s, struct pv_err *err)
 {
     if (!pv_name_ok(s->name))
-        return pv_refuse(err, EINVAL,
-                         "function name '%.63s': 1 to %d lower-case letters, digits and '-'",
-                         s->name, PV_NAME_MAX);
+        return pv_refuse(
+            err, EINVAL,
+            "function name '%.63s': 1 to %d lower-case letters and digits, and '-' between them",
+            s->name, PV_NAME_MAX);
     if (s->root_dir[0] && !clean_absolute_path(s->root_dir))
         return pv_refuse(err, EINVAL, "root '%.255s': must be an absolute path", s->root_dir);
     PV_TRY(check_lists(s, err));
     PV_TRY(check_range(s->version, 1, UINT64_MAX, "version", err));
-    PV_TRY(check_range(s->memory_bytes, memory_min, memory_max, "memory", err));
-    PV_TRY(check_range(s->tmp_bytes, 4096, tmp_max, "tmp", err));
-    PV_TRY(check_range(s->output_bytes, 1, PV_RESPONSE_MAX, "output", err));
-    PV_TRY(check_range(s->timeout_ms, 1, timeout_max_ms, "timeout", err));
+    PV_TRY(check_unit(s->memory_bytes, memory_min, memory_max, "memory", " bytes", err));
+    PV_TRY(check_unit(s->tmp_bytes, 4096, tmp_max, "tmp", " bytes", err));
+    PV_TRY(check_unit(s->output_bytes, 1, PV_RESPONSE_MAX, "output", " bytes", err));
+    PV_TRY(check_unit(s->timeout_ms, 1, timeout_max_ms, "timeout", " ms", err));
     PV_TRY(check_range(s->processes, 1, 4096, "processes", err));
-    PV_TRY(check_range(s->cpu_millis, 0, 1024000, "cpu", err));
+    PV_TRY(check_unit(s->cpu_millis, 0, 1024000, "cpu", " thousandths", err));
     PV_TRY(check_range(s->concurrency, 1, 1024, "concurrency", err));
     PV_TRY(check_range(s->prepared, 0, s->concurrency, "prepared", err));
     PV_TRY(check_range(s->prepare, PV_PREPARE_AUTO, PV_PREPARE_ZYGOTE, "prepare", err));

@@ -191,7 +191,8 @@ static void deploy(struct gw_conn *c, bool must_exist)
         check_egress(c->gw, &request.spec, &err) < 0)
         gw_conn_text(c, 400, "%s", err.text);
     else if (!pv_name_ok(request.spec.name))
-        gw_conn_text(c, 400, "service: a name has lower-case letters, digits and '-' only");
+        gw_conn_text(
+            c, 400, "service: a name has lower-case letters and digits only, and '-' between them");
     else if ((f = target_function(c, &request.spec, must_exist)) && !(d = calloc(1, sizeof *d)))
         gw_conn_text(c, 503, "not enough memory");
     if (!d) {

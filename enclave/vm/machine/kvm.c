@@ -30,7 +30,11 @@ static int require(int fd, int capability, const char *name, struct pv_err *err)
 
 static int check_capabilities(int fd, struct pv_err *err)
 {
-    if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+    int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+
+    if (version < 0)
+        return pv_fail(err, errno, "/dev/kvm does not work");
+    if (version != KVM_API_VERSION)
         return pv_refuse(err, ENOTSUP, "this KVM speaks another version of its interface");
     PV_TRY(require(fd, KVM_CAP_USER_MEMORY, "user memory", err));
     PV_TRY(require(fd, KVM_CAP_IMMEDIATE_EXIT, "immediate exits", err));
