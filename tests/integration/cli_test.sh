@@ -72,6 +72,11 @@ expect 2 'bad size' "$provost" deploy f /bin/true --memory 64X
 expect 2 'bad grant' "$provost" deploy f /bin/true --env =x
 expect 2 'command line without --' "$provost" deploy f /bin/true /function/true
 expect 3 'package not found' "$provost" deploy f "$work/nothing"
+expect 3 'root not found' "$provost" deploy f /bin/true --root "$work/nothing"
+expect 2 'a directory as the body' "$provost" invoke f -d "@$work"
+expect 2 'a directory as the secret' "$provost" secret create s --from-file "$work"
+head -c 16777217 /dev/zero >"$work/large"
+expect 2 'a body that is too large' "$provost" invoke f -d "@$work/large"
 expect 4 'no daemon' "$provost" list
 contains err 'provostd running' 'no daemon'
 expect 4 'no daemon, status' "$provost" status
@@ -80,7 +85,34 @@ expect 3 'no log' "$provost" verify
 expect 2 'trace without a direction' "$provost" audit trace e1
 expect 0 completion "$provost" completion bash
 bash -n "$work/out" || { echo 'FAIL: completion is no bash'; failed=1; }
+# completions WORD...: what the last word, begun, may become
+completions()
+{
+    bash -c 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _provost; echo "${COMPREPLY[*]}"' \
+        "$work/out" provost "$@"
+}
+for try in 'desc:describe' '--json desc:describe' '--state /x ver:verify version' '--state = /x --json ver:verify version' \
+    'audit find --kind req:request' '--json audit time:timeline' '--js:--json'; do
+    # shellcheck disable=SC2086 # several words
+    got=$(completions ${try%%:*})
+    [ "$got" = "${try#*:}" ] || { echo "FAIL: completion of '${try%%:*}' is '$got'"; failed=1; }
+done
+documented=$(sed -n 's/^| [0-9]* | \([a-z-]*\) |.*/\1/p' "$(dirname "$0")/../../docs/formats/event.md" | sort)
+for kind in $documented; do
+    completions audit find --kind "$kind" | grep -qw -- "$kind" ||
+        { echo "FAIL: completion does not know the kind $kind"; failed=1; }
+done
+[ "$(wc -w <<<"$documented")" -gt 40 ] || { echo 'FAIL: the documented kinds are not read'; failed=1; }
 expect 2 'run without a file' "$provost" run
+expect 2 'run no times' "$provost" run --repeat 0 /bin/cat
+expect 127 'run a file that is not there' "$provost" run ./nofile
+contains err "'./nofile'" 'run a file that is not there'
+script=$(mktemp /tmp/pv-cli-XXXXXX)
+printf '#!/bin/sh\necho here\n' >"$script"
+chmod 755 "$script"
+expect 126 'run a script of /tmp' "$provost" run "$script"
+contains err 'does not see' 'run a script of /tmp'
+rm -f "$script"
 expect 2 'run with a bad finish' "$provost" run --repeat 2 --finish never /bin/cat
 expect 2 'check without repeat' "$provost" run --check /bin/cat
 # a reader that has gone, as head does, is nothing to complain of
@@ -181,6 +213,16 @@ if grep -q "may call 'reply'" "$work/err"; then echo 'FAIL: a warning without a 
 expect 0 'remove caller' "$provost" remove caller
 expect 6 'what cannot start' "$provost" deploy broken "$work/reply" -- /no/such/program
 if grep -q 'broken.*broken' "$work/err"; then echo 'FAIL: said twice:'; head "$work/err"; failed=1; fi
+expect 0 'an option without effect' "$provost" deploy vain "$work/reply" --class process --finish newline \
+    --prepared 0 -- /bin/sh /function/reply
+contains err 'finish newline has no effect' 'an option without effect'
+expect 0 'remove vain' "$provost" remove vain
+expect 6 'a name that begins with -' "$provost" deploy -- -x "$work/reply"
+contains err "'-' between" 'a name that begins with -'
+expect 2 'more memory than there is' "$provost" deploy long "$work/reply" --memory 999999T
+contains err 'memory 999999T: at most 1T' 'more memory than there is'
+expect 6 'a long time' "$provost" deploy long "$work/reply" --timeout 1000h
+contains err 'between 1 and 86400000 ms' 'a long time'
 expect 0 list "$provost" list
 contains out reply list
 expect 0 'list as JSON' "$provost" list --json
@@ -193,6 +235,9 @@ contains err '^call-id: [0-9a-z]\{16\}$' invoke
 [ "$(od -An -c "$work/out" | tr -d ' \n')" = '033[2Jhello' ] || { echo 'FAIL: the body is not what the function wrote'; failed=1; }
 call=$(sed -n 's/^call-id: //p' "$work/err")
 expect 1 'a failing function' "$provost" invoke reply -d fail
+contains err "failed with status" 'a failing function'
+contains out 'exited with status 3' 'a failing function'
+if grep -q 'status 3.*status 3' "$work/out"; then echo 'FAIL: said twice:'; head "$work/out"; failed=1; fi
 expect 3 'invoke nothing' "$provost" invoke no-such-function
 if grep -q 'no-such-function.*no-such-function' "$work/err"; then echo 'FAIL: said twice:'; head "$work/err"; failed=1; fi
 expect 0 'invoke as JSON' "$provost" invoke reply -d hello --json
@@ -217,7 +262,16 @@ expect 0 'trace forward' "$provost" audit trace --forward "$call" --json
 is_json 'trace forward'
 expect 0 export "$provost" audit export --format dot "$call"
 contains out digraph export
+expect 0 'an asked-for format' "$provost" --json audit export --format dot "$call"
+contains out '^digraph' 'an asked-for format'
+expect 0 'the format of --json' "$provost" --json audit export "$call"
+is_json 'the format of --json'
 expect 3 'an unknown call' "$provost" audit timeline 0000000000000000
+expect 3 'an event of no call' "$provost" audit timeline e0
+contains err 'e0 belongs to no call' 'an event of no call'
+expect 2 'no id' "$provost" audit timeline ../../x
+node=$("$provost" audit find "$call" 2>/dev/null | sed -n '2s/ .*//p')
+expect 0 'a path of no steps' "$provost" audit path "$node" "$node"
 expect 0 status "$provost" status
 expect 0 verify "$provost" verify
 expect 0 'verify as JSON' "$provost" verify --json

@@ -156,6 +156,8 @@ int cli_report(const struct pv_err *err)
     case ECONNREFUSED:
         return cli_error(CLI_UNREACHABLE, "%s", err->text);
     case EINVAL:
+    case EISDIR: /* of what was given as a file */
+    case E2BIG:
         return cli_error(CLI_USAGE, "%s", err->text);
     case EAGAIN:
     case EBUSY:
@@ -181,7 +183,8 @@ int cli_print_json(const struct cli *cli, json_t *value)
 {
     cli_autojson json_t *owned = value;
     /* on a terminal nothing but ASCII: what a string holds must not steer it */
-    size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | (cli->stdout_tty ? JSON_ENSURE_ASCII : 0);
+    size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | CLI_JSON_REALS |
+                   (cli->stdout_tty ? JSON_ENSURE_ASCII : 0);
     if (!owned || json_dumpf(owned, stdout, flags) != 0)
         return owned && reader_is_gone() ? CLI_LOCAL
                                          : cli_error(CLI_LOCAL, "cannot write the output as JSON");

@@ -54,6 +54,8 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 int cli_error(enum cli_exit code, const char *fmt, ...) PV_PRINTF(2, 3);
 /* As cli_error of what a library reported; the exit code follows from the errno. */
 int cli_report(const struct pv_err *err);
+/* So many digits tell every number that a clock gives; more would show how doubles round. */
+#define CLI_JSON_REALS JSON_REAL_PRECISION(15)
 /* Prints a value on stdout, indented, with a newline. Consumes the reference. Returns CLI_OK, or
  * CLI_LOCAL when value is NULL or stdout cannot take it. */
 int cli_print_json(const struct cli *cli, json_t *value);

@@ -35,10 +35,14 @@ enum {
     OPT_LABEL,
 };
 
+/* What the platform takes; it may not even read a larger number. */
+static const uint64_t memory_max_bytes = 1ull << 40;
+
 struct deploy {
     struct cli *cli;
     const char *name;
     const char *path;
+    const char *root;
     json_t *env;
     json_t *labels;
     json_t *secrets;
@@ -176,6 +180,8 @@ static void put_memory(struct argp_state *state, struct deploy *d, const char *a
     char text[32];
     if (cli_parse_size(arg, &v, &err) < 0)
         argp_error(state, "%s", err.text);
+    if (v > memory_max_bytes)
+        argp_error(state, "--memory %s: at most 1T", arg);
     snprintf(text, sizeof text, "%" PRIu64, v);
     (void)json_object_set_new(d->limits, "memory", json_string(text));
 }
@@ -235,15 +241,6 @@ static error_t parse_limits(int key, char *arg, struct argp_state *state, struct
     }
 }
 
-static void put_root(struct argp_state *state, struct deploy *d, const char *arg)
-{
-    pv_autofree char *real = realpath(arg, NULL);
-    if (!real)
-        argp_error(state, "--root '%s': %s", arg, strerror(errno));
-    else
-        (void)json_object_set_new(d->ext, "root", json_string(real));
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     static const char *const prepare_modes[] = {"auto", "zygote", "first-read", "exec", NULL};
@@ -290,7 +287,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         (void)json_object_set_new(d->ext, "cgi", json_true());
         return 0;
     case OPT_ROOT:
-        put_root(state, d, arg);
+        d->root = arg;
         return 0;
     case ARGP_KEY_ARG:
         take_argument(state, d, arg);
@@ -373,6 +370,29 @@ static void warn_of_calls(const struct cli *cli, const char *name, const json_t 
     }
 }
 
+/* Options that the class which the function got has no use for. */
+static void warn_of_options(const char *name, const json_t *ext)
+{
+    const char *mode = json_string_value(json_object_get(ext, "mode"));
+    const char *finish = json_string_value(json_object_get(ext, "finish"));
+    const char *prepare = json_string_value(json_object_get(ext, "prepare"));
+    char shown[160];
+    if (!mode || !*mode || !finish || !prepare)
+        return;
+    bool microvm = strcmp(mode, "microvm") == 0;
+    cli_escape_str(name, shown, sizeof shown);
+    if (!microvm && strcmp(finish, "exit") != 0)
+        fprintf(stderr,
+                "provost: %s runs as a process, where its response is complete at exit: --finish "
+                "%s has no effect\n",
+                shown, finish);
+    if (microvm && strcmp(prepare, "auto") != 0)
+        fprintf(stderr,
+                "provost: %s runs in micro-VMs, which are prepared by a snapshot: --prepare has no "
+                "effect\n",
+                shown);
+}
+
 /* What the platform now says about the function. */
 static int show_result(const struct cli *cli, const char *name, const char *what,
                        uint64_t duration_ns)
@@ -387,6 +407,7 @@ static int show_result(const struct cli *cli, const char *name, const char *what
     if (rc != CLI_OK)
         return rc;
     warn_of_calls(cli, name, json_object_get(ext, "calls"));
+    warn_of_options(name, ext);
     if (cli->json)
         return cli_print_json(cli, json_incref(f));
     const char *mode = json_string_value(json_object_get(ext, "mode"));
@@ -398,6 +419,13 @@ static int show_result(const struct cli *cli, const char *name, const char *what
            cli_escape_str(mode ? mode : "starting", shown_mode, sizeof shown_mode),
            (double)duration_ns / (double)PV_NS_PER_MS);
     return cli_flush();
+}
+
+/* The daemon may stand in another directory: it is given absolute paths. */
+static int absolute(const char *what, const char *path, char **ret, struct pv_err *err)
+{
+    *ret = realpath(path, NULL);
+    return *ret ? 0 : pv_fail(err, errno, "%s '%s'", what, path);
 }
 
 int cmd_deploy(struct cli *cli, int argc, char **argv)
@@ -418,10 +446,14 @@ int cmd_deploy(struct cli *cli, int argc, char **argv)
     };
     char what[160];
     cli_parse(&argp, argc, argv, &d);
-    pv_autofree char *path = realpath(d.path, NULL);
-    if (!path)
-        return cli_error(errno == ENOENT ? CLI_NOT_FOUND : CLI_LOCAL, "package '%s': %s", d.path,
-                         strerror(errno));
+    pv_autofree char *path = NULL;
+    pv_autofree char *root = NULL;
+    struct pv_err err = PV_ERR_INIT;
+    if (absolute("package", d.path, &path, &err) < 0 ||
+        (d.root && absolute("--root", d.root, &root, &err) < 0))
+        return cli_report(&err);
+    if (root)
+        (void)json_object_set_new(d.ext, "root", json_string(root));
     snprintf(what, sizeof what, "deploy '%s'", d.name);
     cli_autojson json_t *req = build_request(&d, path);
     if (!req)

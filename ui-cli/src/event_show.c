@@ -132,8 +132,8 @@ bool cli_event_matches(const struct pv_event *e, const char *text)
     if (len >= 4 && len <= PV_CALL_ID_CHARS && strncasecmp(call, text, len) == 0)
         return true;
     for (unsigned i = 0; schema && i < schema->n_fields && i < e->n; i++)
-        if (schema->fields[i].type == PV_F_TEXT && e->v[i].len >= len &&
-            memmem(e->v[i].bytes, e->v[i].len, text, len))
+        if ((schema->fields[i].type == PV_F_TEXT || strcmp(schema->fields[i].name, "argv") == 0) &&
+            e->v[i].len >= len && memmem(e->v[i].bytes, e->v[i].len, text, len))
             return true;
     return false;
 }

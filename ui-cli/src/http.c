@@ -159,6 +159,11 @@ static int explain(const struct cli *cli, CURLcode code, const struct transfer *
         return pv_refuse(err, EHOSTUNREACH, "%s did not answer in time", cli->url);
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return pv_refuse(err, EINVAL, "'%s' is no http or https URL; set PROVOST_URL", cli->url);
+    if (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_PARTIAL_FILE)
+        return pv_refuse(err, EHOSTUNREACH,
+                         "the platform at %s broke off before it had answered (%s); what was asked "
+                         "for may have taken place",
+                         cli->url, detail[0] ? detail : curl_easy_strerror(code));
     return pv_refuse(
         err, EHOSTUNREACH,
         "cannot reach the platform at %s (%s); is provostd running, and PROVOST_URL right?",

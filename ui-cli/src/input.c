@@ -20,7 +20,7 @@ static int read_all(int fd, const char *name, struct pv_buf *b, struct pv_err *e
             return 0;
         pv_buf_raw(b, piece, (size_t)n);
         if (b->failed)
-            return pv_refuse(err, EMSGSIZE, "'%s' is larger than %zu bytes", name, b->max_bytes);
+            return pv_refuse(err, E2BIG, "'%s' is larger than %zu bytes", name, b->max_bytes);
     }
 }
 

@@ -210,10 +210,11 @@ int cmd_invoke(struct cli *cli, int argc, char **argv)
         .n_headers = v.n_headers,
     };
     cli_autoresponse struct cli_response r;
-    if (cli_http(cli, &req, &r, &err) < 0)
-        return cli_report(&err);
-    if (*r.call_id)
+    int asked = cli_http(cli, &req, &r, &err);
+    if (*r.call_id) /* known as soon as the head of an answer is there */
         fprintf(stderr, "call-id: %s\n", r.call_id);
+    if (asked < 0)
+        return cli_report(&err);
     /* an answer of the gateway itself is an error message, and judge prints it */
     int rc = CLI_OK;
     if (cli->json)

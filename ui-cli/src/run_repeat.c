@@ -143,7 +143,7 @@ static void show_json(const struct run *r, struct series *s, const struct pv_vm_
         "memory_compared", (int)r->check);
 
     if (o)
-        (void)json_dumpf(o, stderr, JSON_INDENT(2));
+        (void)json_dumpf(o, stderr, JSON_INDENT(2) | CLI_JSON_REALS);
     fputc('\n', stderr);
 }
 
