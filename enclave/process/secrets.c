@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 struct secret {
-    uint8_t content[PV_SECRET_MAX];
+    uint8_t content[PV_SECRET_MAX + 1]; /* one more, to see that there is one */
     size_t len;
 };
 
@@ -29,7 +29,7 @@ static int read_secret(int dir_fd, const char *name, struct secret *s, struct pv
             return 0;
         s->len += (size_t)n;
     }
-    return pv_refuse(err, EMSGSIZE, "secret '%s' is not under %u bytes", name, PV_SECRET_MAX);
+    return pv_refuse(err, EMSGSIZE, "secret '%s' is over %u bytes", name, PV_SECRET_MAX);
 }
 
 static int place(const struct pv_domain_config *c, int mount_fd, const char *name, struct secret *s,

@@ -172,6 +172,17 @@ static int check_names(const struct pv_str_list *l, const char *option, struct p
     return 0;
 }
 
+/* A file is made for each. */
+static int check_secrets(const struct pv_str_list *l, struct pv_err *err)
+{
+    PV_TRY(check_names(l, "secret", err));
+    for (unsigned i = 0; i < l->n; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(l->v[i], l->v[j]) == 0)
+                return pv_refuse(err, EINVAL, "secret '%s': is named twice", l->v[i]);
+    return 0;
+}
+
 static int check_lists(const struct pv_spec *s, struct pv_err *err)
 {
     if (s->argv.n == 0 || s->argv.n > PV_ARGV_MAX)
@@ -191,7 +202,7 @@ static int check_lists(const struct pv_spec *s, struct pv_err *err)
         s->labels.n > PV_GRANTS_MAX)
         return pv_refuse(err, EINVAL, "more than %d secrets, calls, egress targets or labels",
                          PV_GRANTS_MAX);
-    PV_TRY(check_names(&s->secrets, "secret", err));
+    PV_TRY(check_secrets(&s->secrets, err));
     PV_TRY(check_names(&s->calls, "allow-call", err));
     for (unsigned i = 0; i < s->egress.n; i++)
         if (!egress_ok(s->egress.v[i]))

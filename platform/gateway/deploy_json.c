@@ -28,8 +28,8 @@ static int copy_text(char *out, size_t cap, const json_t *v, const char *what, s
     return 0;
 }
 
-static int copy_list(struct pv_str_list *out, const json_t *v, unsigned max, const char *what,
-                     struct pv_err *err)
+static int copy_texts(struct pv_str_list *out, const json_t *v, unsigned max, bool set,
+                      const char *what, struct pv_err *err)
 {
     size_t i;
     const json_t *entry;
@@ -41,11 +41,25 @@ static int copy_list(struct pv_str_list *out, const json_t *v, unsigned max, con
     {
         if (!json_is_string(entry) || strlen(json_string_value(entry)) != json_string_length(entry))
             return pv_refuse(err, EINVAL, "%s must be a list of texts", what);
+        if (set && pv_str_list_has(out, json_string_value(entry)))
+            continue;
         int rc = pv_str_list_add(out, json_string_value(entry), max, err);
         if (rc < 0)
             return pv_wrap(err, rc, "%s", what);
     }
     return 0;
+}
+
+static int copy_list(struct pv_str_list *out, const json_t *v, unsigned max, const char *what,
+                     struct pv_err *err)
+{
+    return copy_texts(out, v, max, false, what, err);
+}
+
+/* A list in which a text that comes again says nothing new. */
+static int copy_set(struct pv_str_list *out, const json_t *v, const char *what, struct pv_err *err)
+{
+    return copy_texts(out, v, PV_GRANTS_MAX, true, what, err);
 }
 
 static int copy_map(struct pv_str_list *out, const json_t *v, unsigned max, const char *what,
@@ -203,7 +217,7 @@ static int set_env_vars(struct gw_deploy_request *r, const json_t *v, struct pv_
 
 static int set_secrets(struct gw_deploy_request *r, const json_t *v, struct pv_err *err)
 {
-    return copy_list(&r->spec.secrets, v, PV_GRANTS_MAX, "secrets", err);
+    return copy_set(&r->spec.secrets, v, "secrets", err);
 }
 
 static int set_labels(struct gw_deploy_request *r, const json_t *v, struct pv_err *err)
@@ -269,12 +283,12 @@ static int set_root(struct gw_deploy_request *r, const json_t *v, struct pv_err 
 
 static int set_calls(struct gw_deploy_request *r, const json_t *v, struct pv_err *err)
 {
-    return copy_list(&r->spec.calls, v, PV_GRANTS_MAX, "provost.calls", err);
+    return copy_set(&r->spec.calls, v, "provost.calls", err);
 }
 
 static int set_egress(struct gw_deploy_request *r, const json_t *v, struct pv_err *err)
 {
-    return copy_list(&r->spec.egress, v, PV_GRANTS_MAX, "provost.egress", err);
+    return copy_set(&r->spec.egress, v, "provost.egress", err);
 }
 
 static int set_cgi(struct gw_deploy_request *r, const json_t *v, struct pv_err *err)

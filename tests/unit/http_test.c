@@ -315,15 +315,37 @@ static void test_deploy_json(void **state)
     assert_int_equal(gw_parse_cpu("x", &millis, NULL), -EINVAL);
 }
 
+static void test_what_is_granted_twice_counts_once(void **state)
+{
+    static const char json[] =
+        "{\"service\":\"a\",\"image\":\"/a\",\"secrets\":[\"s\",\"t\",\"s\"],\"provost\":{"
+        "\"argv\":[\"/a\",\"/a\"],\"calls\":[\"b\",\"b\"],\"egress\":[\"h:1\",\"h:1\"]}}";
+    struct gw_deploy_request r;
+    (void)state;
+    assert_int_equal(gw_deploy_parse(json, strlen(json), &r, NULL), 0);
+    assert_int_equal(r.spec.secrets.n, 2);
+    assert_string_equal(r.spec.secrets.v[1], "t");
+    assert_int_equal(r.spec.calls.n, 1);
+    assert_int_equal(r.spec.egress.n, 1);
+    assert_int_equal(r.spec.argv.n, 2);
+    gw_deploy_request_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),      cmocka_unit_test(test_smuggling),
-        cmocka_unit_test(test_request_lines), cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_connection),
-        cmocka_unit_test(test_proxy_forms),   cmocka_unit_test(test_cgi),
-        cmocka_unit_test(test_status_scan),   cmocka_unit_test(test_auth),
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_smuggling),
+        cmocka_unit_test(test_request_lines),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_connection),
+        cmocka_unit_test(test_proxy_forms),
+        cmocka_unit_test(test_cgi),
+        cmocka_unit_test(test_status_scan),
+        cmocka_unit_test(test_auth),
         cmocka_unit_test(test_deploy_json),
+        cmocka_unit_test(test_what_is_granted_twice_counts_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,7 @@ static void bad_values_are_named(void **state)
     REFUSED(memcpy(s.argv.v[0], "/../../bin/sh", 13), "command");
     REFUSED(s.env.v[0][0] = '=', "env");
     REFUSED(s.secrets.v[0][0] = '.', "secret");
+    REFUSED(assert_int_equal(pv_str_list_add(&s.secrets, "key", PV_GRANTS_MAX, NULL), 0), "twice");
     REFUSED(s.calls.v[0][0] = '/', "allow-call");
     REFUSED(s.egress.v[0][11] = 'x', "allow-egress");
     REFUSED(s.memory_bytes = 0, "memory");
