@@ -75,10 +75,28 @@ static void own_group(const char *proc_dir, const char *controller, char out[PV_
     (void)fclose(f);
 }
 
+enum { MOUNT_PATH_MAX = PV_PATH_MAX / 4 };
+
 struct mounts {
-    char v1[PV_CG_COUNT][PV_PATH_MAX / 4];
-    char v2[PV_PATH_MAX / 4];
+    char v1[PV_CG_COUNT][MOUNT_PATH_MAX];
+    char v2[MOUNT_PATH_MAX];
 };
+
+static bool is_usual(const char *dir)
+{
+    static const char usual[] = "/sys/fs/cgroup";
+    size_t n = sizeof usual - 1;
+
+    return strncmp(dir, usual, n) == 0 && (dir[n] == '/' || dir[n] == '\0');
+}
+
+/* A hierarchy may be mounted again elsewhere, for a chroot say, and go there at any time: the usual
+ * place counts, else the first. */
+static void prefer(char out[MOUNT_PATH_MAX], const char *dir)
+{
+    if (!out[0] || (is_usual(dir) && !is_usual(out)))
+        snprintf(out, MOUNT_PATH_MAX, "%s", dir);
+}
 
 static int find_mounts(struct mounts *m, const char *proc_dir, struct pv_err *err)
 {
@@ -92,11 +110,11 @@ static int find_mounts(struct mounts *m, const char *proc_dir, struct pv_err *er
     if (!f)
         return pv_fail(err, errno, "read '%s'", path);
     while (getmntent_r(f, &e, buffer, sizeof buffer)) {
-        if (strcmp(e.mnt_type, "cgroup2") == 0 && !m->v2[0])
-            snprintf(m->v2, sizeof m->v2, "%s", e.mnt_dir);
+        if (strcmp(e.mnt_type, "cgroup2") == 0)
+            prefer(m->v2, e.mnt_dir);
         for (unsigned i = 0; i < PV_CG_COUNT; i++)
             if (strcmp(e.mnt_type, "cgroup") == 0 && hasmntopt(&e, controller_names[i]))
-                snprintf(m->v1[i], sizeof m->v1[i], "%s", e.mnt_dir);
+                prefer(m->v1[i], e.mnt_dir);
     }
     (void)endmntent(f);
     return 0;

@@ -114,6 +114,30 @@ static void test_an_own_group_out_of_sight_is_the_mounts_top(void **state)
     assert_non_null(strstr(c.base[PV_CG_MEMORY], "/cg/memory/provost-"));
 }
 
+/* Binds of the hierarchies for a chroot, before and after the machine's own. */
+static void test_the_usual_place_is_preferred(void **state)
+{
+    static const char mounts[] = "cgroup /chk/sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0\n"
+                                 "cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0\n"
+                                 "cgroup /sys/fs/cgroup/pids cgroup rw,relatime,pids 0 0\n"
+                                 "cgroup /chk/sys/fs/cgroup/pids cgroup rw,relatime,pids 0 0\n"
+                                 "cgroup /first/cpu cgroup rw,relatime,cpu 0 0\n"
+                                 "cgroup /sys/fs/cgroups/cpu cgroup rw,relatime,cpu 0 0\n";
+    struct pv_cgroups c;
+    struct pv_err err = PV_ERR_INIT;
+
+    (void)state;
+    put_mounts(mounts);
+    put("v2/cgroup.controllers", "\n");
+    put("self/cgroup", "4:memory:/\n3:pids:/\n1:cpu:/\n");
+    assert_int_equal(pv_cgroup_detect(&c, dir, "/state", &err), 0);
+    assert_ptr_equal(strstr(c.base[PV_CG_MEMORY], "/sys/fs/cgroup/memory/provost-"),
+                     c.base[PV_CG_MEMORY]);
+    assert_ptr_equal(strstr(c.base[PV_CG_PIDS], "/sys/fs/cgroup/pids/provost-"),
+                     c.base[PV_CG_PIDS]);
+    assert_ptr_equal(strstr(c.base[PV_CG_CPU], "/first/cpu/provost-"), c.base[PV_CG_CPU]);
+}
+
 static unsigned entries(const char *path)
 {
     unsigned n = 0;
@@ -200,6 +224,7 @@ int main(void)
         WITH_PROC(test_one_mount_may_hold_several_controllers),
         WITH_PROC(test_v2_is_taken_when_it_has_the_controllers),
         WITH_PROC(test_a_missing_controller_is_named),
+        WITH_PROC(test_the_usual_place_is_preferred),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
