@@ -3,11 +3,22 @@
 #include "pv/own.h"
 
 #include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 enum { BACKLOG = 4096 };
+
+/* getaddrinfo takes larger numbers, too, and cuts them. */
+static bool port_ok(const char *port)
+{
+    size_t n = strspn(port, "0123456789");
+
+    return n > 0 && n <= 5 && port[n] == '\0' && strtoul(port, NULL, 10) <= UINT16_MAX;
+}
 
 static int resolve(const char *address, struct addrinfo **ret, struct pv_err *err)
 {
@@ -24,11 +35,18 @@ static int resolve(const char *address, struct addrinfo **ret, struct pv_err *er
         start++;
         n -= 2;
     }
-    if (n == 0 || n >= sizeof host || !colon[1])
-        return pv_refuse(err, EINVAL, "'%s' is not ADDR:PORT", address);
+    if (n == 0 || n >= sizeof host || !port_ok(colon + 1))
+        return pv_refuse(err, EINVAL,
+                         "listen address '%s': must be ADDR:PORT with a port from 0 to 65535",
+                         address);
     memcpy(host, start, n);
     host[n] = '\0';
     rc = getaddrinfo(host, colon + 1, &hints, ret);
+    if (rc == EAI_NONAME)
+        return pv_refuse(err, EINVAL,
+                         "listen address '%s': '%s' is no numeric address (names are not looked "
+                         "up)",
+                         address, host);
     if (rc != 0)
         return pv_refuse(err, EINVAL, "listen address '%s': %s", address, gai_strerror(rc));
     return 0;

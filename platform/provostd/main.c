@@ -73,7 +73,7 @@ static int make_config(struct pv_config *c, const struct options *o, struct pv_e
     pv_config_init(c);
     if (o->config)
         PV_TRY(pv_config_load(c, o->config, err));
-    if (o->state_dir && o->state_dir[0] != '/') {
+    if (o->state_dir && o->state_dir[0] != '/' && o->state_dir[0] != '\0') {
         if (!getcwd(cwd, sizeof cwd))
             return pv_fail(err, errno, "find the current directory");
         snprintf(cwd_relative, sizeof cwd_relative, "%s/%s", cwd, o->state_dir);

@@ -153,4 +153,18 @@ mkdir -m 700 "$work/closed"
     fail "an unreachable state directory was accepted"
 grep -q "'$work/closed' is closed to other users" "$work/out" || fail "the closed parent is not named"
 
+# 9. So are an empty state directory, which is not the current one, and what is no port.
+mkdir "$work/here"
+(cd "$work/here" && "$daemon" --state-dir '' --listen 127.0.0.1:0) >"$work/out" 2>&1 &&
+    fail "an empty state directory was accepted"
+grep -q "state-dir: '' is no absolute path" "$work/out" || fail "$(cat "$work/out")"
+[ -z "$(ls -A "$work/here")" ] || fail "files in the current directory: $(ls -A "$work/here")"
+for address in 127.0.0.1:65536 127.0.0.1:74000 127.0.0.1:-1 127.0.0.1:http 127.0.0.1: :8080x; do
+    "$daemon" --state-dir "$state" --listen "$address" >"$work/out" 2>&1 &&
+        fail "$address was accepted"
+    grep -q "must be ADDR:PORT with a port from 0 to 65535" "$work/out" || fail "$(cat "$work/out")"
+done
+"$daemon" --state-dir "$state" --listen nowhere:8080 >"$work/out" 2>&1 && fail "a name was accepted"
+grep -q "'nowhere' is no numeric address" "$work/out" || fail "$(cat "$work/out")"
+
 echo "daemon: all held"
