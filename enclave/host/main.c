@@ -168,6 +168,18 @@ static int start(struct pv_host *h, struct pv_err *err)
     return rc;
 }
 
+/* The log has it too; a client of the gateway sees only this. */
+static void say_fault(const struct pv_host *h, const struct pv_err *why)
+{
+    pv_automsg struct pv_msg m;
+    struct pv_err err = PV_ERR_INIT;
+
+    pv_msg_init(&m, PV_HOST_FAULT);
+    pv_buf_str(&m.body, why->text);
+    if (h->data >= 0 && pv_msg_send(h->data, &m, &err) < 0)
+        pv_log(PV_LOG_WARN, "%s", err.text);
+}
+
 static void finish(struct pv_host *h, const char *reason)
 {
     if (h->microvm)
@@ -205,8 +217,10 @@ int main(void)
         rc = say_ready(&err);
     if (rc == 0)
         rc = pv_loop_run(&h, &err);
-    if (rc < 0)
+    if (rc < 0) {
         pv_log(PV_LOG_ERROR, "%s", err.text);
+        say_fault(&h, &err);
+    }
     finish(&h, rc < 0 ? "fault" : "stopped");
     return rc < 0 ? 1 : 0;
 }

@@ -89,6 +89,19 @@ static void on_failed(struct gw_version *v, struct pv_reader *r)
     gw_version_settle(v, v->reason[0] ? v->reason : "no instance could be prepared");
 }
 
+/* It is started again unless a deployment waits for it; until it is ready, this is why it is not.
+ */
+static void on_fault(struct gw_version *v, struct pv_reader *r)
+{
+    char reason[sizeof v->reason];
+    pv_read_str(r, reason, sizeof reason);
+    if (pv_reader_end(r, "fault", NULL) < 0 || !reason[0])
+        return;
+    make_printable(reason);
+    snprintf(v->reason, sizeof v->reason, "%s", reason);
+    gw_version_settle(v, v->reason);
+}
+
 /* The host only names the call: the sentence goes into an event that the gateway signs. */
 static void on_misfit(struct gw_version *v, struct pv_reader *r)
 {
@@ -131,28 +144,47 @@ static void handle(struct gw_version *v, struct pv_msg *m)
     case PV_HOST_MISFIT:
         on_misfit(v, &r);
         break;
+    case PV_HOST_FAULT:
+        on_fault(v, &r);
+        break;
     default:
         pv_log(PV_LOG_WARN, "unknown message of type %u from the host of %s", m->type,
                v->spec.name);
     }
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+/* Handles a turn's messages. False: there are no more of them at present. */
+static bool hear(struct gw_version *v)
 {
-    struct gw_version *v = arg;
-    (void)what;
-    for (int i = 0; i < MESSAGES_PER_TURN && v->fd == fd; i++) {
+    int fd = v->fd;
+    for (int i = 0; i < MESSAGES_PER_TURN && v->fd == fd && fd >= 0; i++) {
         pv_automsg struct pv_msg m;
         struct pv_err err = PV_ERR_INIT;
         int rc = pv_msg_recv(fd, &m, &err);
         if (rc == -EAGAIN)
-            break;
+            return false;
         if (rc <= 0) {
             gw_link_lost(v, "its enclave host died");
-            break;
+            return false;
         }
         handle(v, &m);
     }
+    return v->fd >= 0;
+}
+
+void gw_link_ended(struct gw_version *v)
+{
+    while (hear(v))
+        ;
+    gw_link_lost(v, "its enclave host died");
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct gw_version *v = arg;
+    (void)fd;
+    (void)what;
+    (void)hear(v);
     if (v->fd >= 0)
         gw_link_dispatch(v);
     gw_version_idle_check(v);

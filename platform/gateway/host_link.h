@@ -6,6 +6,8 @@
 void gw_link_open(struct gw_version *v, int fd);
 /* The host is gone: its calls end with 502. */
 void gw_link_lost(struct gw_version *v, const char *why);
+/* Its process has ended: what it said last is heard, then it is lost. */
+void gw_link_ended(struct gw_version *v);
 /* Hands queued calls to the host as far as its concurrency allows. */
 void gw_link_dispatch(struct gw_version *v);
 /* Tells the host to stop a call that runs. */

@@ -101,7 +101,7 @@ void gw_version_exited(struct gateway *gw, struct pv_msg *m)
     if (!v)
         return;
     pv_log(PV_LOG_WARN, "the host of %s version %lu ended with status %lu", name, version, status);
-    gw_link_lost(v, "its enclave host died");
+    gw_link_ended(v);
     /* A deployment is told at once; a function that was accepted once is tried again and again. */
     if (v->deploy) {
         char why[96];

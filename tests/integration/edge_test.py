@@ -279,12 +279,38 @@ def secrets(p):
     """A missing secret is told at once; one in use stays."""
     r = p.cli("deploy", "wanting", PROGRAMS / "echo", "--secret", "nosuch", check=False)
     assert r.returncode == 6 and b"no secret 'nosuch'" in r.stderr, r
-    p.cli("secret", "create", "needed", "--from-file", "-", stdin=b"x")
-    p.deploy("needy", PROGRAMS / "echo", "--secret", "needed")
+    p.cli("secret", "create", "needed", "--from-file", "-", stdin=b"x" * 65536)
+    p.deploy("needy", PROGRAMS / "echo", "--secret", "needed", "--secret", "needed")
+    assert p.json("describe", "needy")["secrets"] == ["needed"]
+    r = p.cli("secret", "create", "needed", "--from-file", "-", stdin=b"x" * 65537, check=False)
+    assert r.returncode != 0, r
     r = p.cli("secret", "remove", "needed", check=False)
     assert r.returncode == 6 and b"used by function 'needy'" in r.stderr, r
     p.cli("remove", "needy")
     p.cli("secret", "remove", "needed")
+
+
+def last_words_of_a_host(p):
+    """Why a host cannot start reaches who deploys, and who asks about a function in force."""
+    secret = p.state / "secrets" / "swollen"
+    secret.write_bytes(b"x" * 65537)
+    r = p.cli("deploy", "mute", PROGRAMS / "echo", "--secret", "swollen", check=False)
+    assert r.returncode == 6 and b"secret 'swollen' is over 65536 bytes" in r.stderr, r
+    secret.write_bytes(b"x")
+    p.deploy("mute", PROGRAMS / "echo", "--secret", "swollen")
+    secret.write_bytes(b"x" * 65537)
+    os.kill(p.json("describe", "mute")["provost"]["host_pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while "is over 65536 bytes" not in p.json("describe", "mute")["provost"]["reason"]:
+        assert time.monotonic() < deadline, p.json("describe", "mute")["provost"]
+        time.sleep(0.05)
+    secret.write_bytes(b"x")
+    while p.json("describe", "mute")["provost"]["state"] != "ready":
+        assert time.monotonic() < deadline, p.json("describe", "mute")["provost"]
+        time.sleep(0.05)
+    assert "over 65536" not in p.json("describe", "mute")["provost"]["reason"]
+    p.cli("remove", "mute")
+    p.cli("secret", "remove", "swollen")
 
 
 def dying_host(p):
@@ -357,7 +383,8 @@ def main_run():
                  "--cgi")
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
         for step in (confined, half_closed, pipelined, smuggled, small_print, cgi, proxy, calls,
-                     imports, secrets, dying_host, queue_full, slow_clients, versions):
+                     imports, secrets, last_words_of_a_host,
+                     dying_host, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)
             print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)

@@ -21,6 +21,7 @@ enum pv_host_msg {
                              source port u16; fd: the accepted socket */
     PV_HOST_COUNTS = 14,  /* prepared u32, running u32: sent when they change, at most 10 a second */
     PV_HOST_MISFIT = 15,  /* reason str: a request came to what the class of its instances cannot do */
+    PV_HOST_FAULT = 16,   /* reason str: why the host ends by itself; the last it says */
 };
 
 enum pv_broker { PV_BROKER_GATEWAY = 1 /* 127.0.0.1:8080 */, PV_BROKER_PROXY = 2 /* :3128 */ };
