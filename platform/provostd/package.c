@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 enum {
     DEPTH_MAX = 32,
@@ -24,6 +25,7 @@ enum {
     TYPE_FILE = 1,
     TYPE_LINK = 2,
     TYPE_DIR = 3,
+    SYNC_EACH_MAX = 16, /* entries; of a larger package the whole file system is synced, once */
 };
 
 struct import {
@@ -39,6 +41,11 @@ struct node {
     uint8_t type;
     uint8_t hash[PV_HASH_BYTES];
 };
+
+static int sync_one(const struct import *im, int fd)
+{
+    return im->entries > SYNC_EACH_MAX ? 0 : fsync(fd);
+}
 
 static int count_entry(struct import *im, struct pv_err *err)
 {
@@ -91,7 +98,7 @@ static int copy_file(struct import *im, int in, int dst_dir, const char *name, s
         return pv_fail(err, errno, "create '%s'", im->where);
     pv_hasher_update(im->hasher, head, sizeof head);
     PV_TRY(copy_content(im, in, out, err));
-    if (fchmod(out, head[1] ? 0555 : 0444) != 0 || fsync(out) != 0)
+    if (fchmod(out, head[1] ? 0555 : 0444) != 0 || sync_one(im, out) != 0)
         return pv_fail(err, errno, "write '%s'", im->where);
     ret->type = TYPE_FILE;
     pv_hasher_final(im->hasher, ret->hash);
@@ -208,10 +215,11 @@ static void put_node(struct pv_buf *b, const char *name, const struct node *n)
     pv_buf_raw(b, n->hash, sizeof n->hash);
 }
 
-static int finish_directory(const struct pv_buf *b, int dst, struct node *ret, struct pv_err *err)
+static int finish_directory(const struct import *im, const struct pv_buf *b, int dst,
+                            struct node *ret, struct pv_err *err)
 {
     PV_TRY(pv_buf_check(b, "directory of the package", err));
-    if (fchmod(dst, 0555) != 0 || fsync(dst) != 0)
+    if (fchmod(dst, 0555) != 0 || sync_one(im, dst) != 0)
         return pv_fail(err, errno, "write a directory of the package");
     ret->type = TYPE_DIR;
     pv_sha256(b->data, b->len, ret->hash);
@@ -290,7 +298,7 @@ static int copy_directory(struct import *im, int src, int dst, unsigned depth, s
         free(list[i]);
     free(list);
     PV_TRY(rc);
-    return finish_directory(&b, dst, ret, err);
+    return finish_directory(im, &b, dst, ret, err);
 }
 
 /* A single file becomes a directory with that one entry. */
@@ -306,7 +314,7 @@ static int copy_single(struct import *im, int in, const char *name, int dst, str
     pv_buf_u8(&b, TYPE_DIR);
     pv_buf_u32(&b, 1);
     put_node(&b, name, &child);
-    return finish_directory(&b, dst, ret, err);
+    return finish_directory(im, &b, dst, ret, err);
 }
 
 static int open_source(const char *root, const char *path, struct pv_err *err)
@@ -405,20 +413,30 @@ static int copy_top(struct import *im, int src, const char *path, int dst, struc
     return 0;
 }
 
-static int publish(int store_fd, const char *tmp, const uint8_t measurement[PV_HASH_BYTES],
-                   struct pv_err *err)
+static bool is_there(int store_fd, const char *name)
+{
+    return faccessat(store_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Everything beneath tmp is on disk before it gets its name. */
+static int publish(const struct import *im, int store_fd, const char *tmp,
+                   const uint8_t measurement[PV_HASH_BYTES], struct pv_err *err)
 {
     char name[2 * PV_HASH_BYTES + 1];
+    bool stored = false;
 
     pv_hex(measurement, PV_HASH_BYTES, name);
-    if (syscall(SYS_renameat2, store_fd, tmp, store_fd, name, 1u /* RENAME_NOREPLACE */) == 0) {
-        if (fsync(store_fd) != 0)
-            return pv_fail(err, errno, "sync the package store");
-        return 0;
+    if (!is_there(store_fd, name)) {
+        if (im->entries > SYNC_EACH_MAX && syncfs(store_fd) != 0)
+            return pv_fail(err, errno, "write the package to disk");
+        stored = syscall(SYS_renameat2, store_fd, tmp, store_fd, name, 1u /* NOREPLACE */) == 0;
+        if (!stored && errno != EEXIST)
+            return pv_fail(err, errno, "store the package");
     }
-    if (errno != EEXIST)
-        return pv_fail(err, errno, "store the package");
-    return pv_tree_remove(store_fd, tmp, err);
+    /* Who stored the same package before may not have come as far as this. */
+    if (fsync(store_fd) != 0)
+        return pv_fail(err, errno, "sync the package store");
+    return stored ? 0 : pv_tree_remove(store_fd, tmp, err);
 }
 
 static int import_into(int store_fd, const char *tmp, struct import *im, int src, const char *path,
@@ -433,7 +451,7 @@ static int import_into(int store_fd, const char *tmp, struct import *im, int src
     if (dst < 0)
         return pv_fail(err, errno, "open a directory in the package store");
     PV_TRY(copy_top(im, src, path, dst, &p, err));
-    PV_TRY(publish(store_fd, tmp, p.measurement, err));
+    PV_TRY(publish(im, store_fd, tmp, p.measurement, err));
     *ret = p;
     return 0;
 }
