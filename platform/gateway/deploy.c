@@ -40,6 +40,7 @@ static void fail_deploy(struct gw_deploy *d, unsigned status, const char *why)
     char text[700]; /* why may be the deployment's own */
     pv_log(PV_LOG_WARN, "deploy %s: %s", d->function->name, why);
     snprintf(text, sizeof text, "%s", why);
+    d->gw->packages_due = true;
     end_deploy(d);
     if (c)
         gw_conn_text(c, status, "%s", text);
@@ -244,6 +245,15 @@ void gw_deploy_as_process(struct gw_version *v, const char *reason)
     pv_log(PV_LOG_WARN, "%s is deployed as a process: %s", f->name, reason);
     if (start_as_process(d, v, reason, &err) < 0)
         fail_deploy(d, 503, err.text);
+}
+
+bool gw_deploy_importing(const struct gateway *gw)
+{
+    const struct gw_deploy *d;
+    LIST_FOREACH(d, &gw->deploys, link)
+    if (!d->version)
+        return true;
+    return false;
 }
 
 void gw_deploy_post(struct gw_conn *c)

@@ -11,6 +11,8 @@ struct gw_version;
  * for the reason given, which becomes its annotation GW_FALLBACK and the deployment's agent. Once
  * for a version; nothing happens when another one is current, or about to be. */
 void gw_deploy_as_process(struct gw_version *v, const char *reason);
+/* Whether a package is on its way into the store that is not yet known by its measurement. */
+bool gw_deploy_importing(const struct gateway *gw);
 void gw_deploy_post(struct gw_conn *c);
 void gw_deploy_put(struct gw_conn *c);
 void gw_function_delete(struct gw_conn *c);

@@ -82,6 +82,7 @@ static void free_version(struct gw_version *v)
     gw_version_close(v);
     gw_supervisor_forget(v->gw, v);
     LIST_REMOVE(v, link);
+    v->gw->packages_due = true;
     pv_spec_done(&v->spec);
     pv_buf_done(&v->encoded);
     json_decref(v->annotations);

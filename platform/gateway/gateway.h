@@ -60,6 +60,9 @@ struct gateway {
     unsigned n_functions;
     struct gw_version_list versions; /* all, retiring ones included */
     struct gw_deploy_list deploys;
+    bool packages_due;     /* some may have become unused since the supervisor was last told */
+    bool packages_asked;   /* the supervisor is removing them */
+    bool packages_unknown; /* a registry entry could not be read: all have to stay */
     struct gw_conn_list conns;
     struct gw_conn_list dead_conns;
     struct gw_conn_queue held;      /* requests that wait for room in the ring */

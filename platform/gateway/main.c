@@ -3,6 +3,7 @@
 #include "conn.h"
 #include "invoke.h"
 #include "lifecycle.h"
+#include "packages.h"
 #include "proxy.h"
 #include "registry.h"
 #include "syscall_filter.h"
@@ -135,6 +136,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     gw_conn_tick(gw, now);
     gw_proxy_tick(gw, now);
     gw_versions_tick(gw, now);
+    gw_packages_tick(gw);
     gw_supervisor_tick(gw, now);
     pv_producer_flush(gw->producer);
     if (gw->draining && gw->n_conns == 0 && !gw->calls)

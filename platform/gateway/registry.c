@@ -119,14 +119,19 @@ int gw_registry_load(struct gateway *gw, struct pv_err *err)
         return rc;
     }
     const struct dirent *entry;
-    while ((entry = readdir(dir))) {
+    while (errno = 0, (entry = readdir(dir))) {
         struct pv_err why = PV_ERR_INIT;
         size_t len = strlen(entry->d_name);
         if (entry->d_name[0] == '.' || len < 6 || strcmp(entry->d_name + len - 5, ".json") != 0)
             continue;
-        if (load_file(gw, entry->d_name, &why) < 0)
-            pv_log(PV_LOG_ERROR, "registry entry %s: %s", entry->d_name, why.text);
+        if (load_file(gw, entry->d_name, &why) == 0)
+            continue;
+        pv_log(PV_LOG_ERROR, "registry entry %s: %s", entry->d_name, why.text);
+        gw->packages_unknown = true;
     }
+    if (errno)
+        gw->packages_unknown = true;
     (void)closedir(dir);
+    gw->packages_due = true;
     return 0;
 }

@@ -18,6 +18,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Of names in the store that are no package's. */
+#define IMPORT_PREFIX ".import-"
+#define UNUSED_PREFIX ".unused-"
+
 enum {
     DEPTH_MAX = 32,
     CHUNK_BYTES = 64 << 10,
@@ -474,7 +478,7 @@ int pv_package_import(int store_fd, const struct pv_package_source *source, stru
     PV_TRY(check_outside(source, src, err));
     PV_TRY(pv_hasher_new(&im->hasher, err));
     pv_hex(unique.bytes, sizeof unique.bytes, hex);
-    snprintf(tmp, sizeof tmp, ".import-%s", hex);
+    snprintf(tmp, sizeof tmp, IMPORT_PREFIX "%s", hex);
     rc = import_into(store_fd, tmp, im, src, source->path, ret, err);
     pv_hasher_free(im->hasher);
     if (rc < 0) {
@@ -485,7 +489,7 @@ int pv_package_import(int store_fd, const struct pv_package_source *source, stru
     return rc;
 }
 
-int pv_package_sweep(int store_fd, struct pv_err *err)
+static int remove_with_prefix(int store_fd, const char *prefix, struct pv_err *err)
 {
     DIR *list = pv_tree_list(store_fd);
     int rc = 0;
@@ -493,8 +497,57 @@ int pv_package_sweep(int store_fd, struct pv_err *err)
     if (!list)
         return pv_fail(err, errno, "list the package store");
     for (struct dirent *e; rc == 0 && (e = readdir(list));)
-        if (strncmp(e->d_name, ".import-", 8) == 0)
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0)
             rc = pv_tree_remove(store_fd, e->d_name, err);
     (void)closedir(list);
     return rc;
+}
+
+static int set_aside(int store_fd, const char *name, struct pv_err *err)
+{
+    struct pv_domain_id unique = pv_domain_id_new();
+    char hex[2 * PV_DOMAIN_ID_BYTES + 1], aside[64];
+
+    pv_hex(unique.bytes, sizeof unique.bytes, hex);
+    snprintf(aside, sizeof aside, UNUSED_PREFIX "%s", hex);
+    if (renameat(store_fd, name, store_fd, aside) != 0)
+        return pv_fail(err, errno, "set the package %s aside", name);
+    return 0;
+}
+
+int pv_package_set_unused_aside(int store_fd, pv_package_used *used, const void *ctx,
+                                unsigned *ret_n, struct pv_err *err)
+{
+    uint8_t measurement[PV_HASH_BYTES];
+    DIR *list = pv_tree_list(store_fd);
+    unsigned n = 0;
+    int rc = 0;
+
+    if (!list)
+        return pv_fail(err, errno, "list the package store");
+    for (struct dirent *e; rc == 0 && (e = readdir(list));) {
+        if (strlen(e->d_name) != 2 * sizeof measurement ||
+            !pv_unhex(e->d_name, measurement, sizeof measurement) || used(ctx, measurement))
+            continue;
+        rc = set_aside(store_fd, e->d_name, err);
+        n += rc == 0;
+    }
+    (void)closedir(list);
+    PV_TRY(rc);
+    /* No half-removed package may ever have its name, whatever the order of writing is. */
+    if (n > 0 && fsync(store_fd) != 0)
+        return pv_fail(err, errno, "sync the package store");
+    *ret_n = n;
+    return 0;
+}
+
+int pv_package_remove_unused(int store_fd, struct pv_err *err)
+{
+    return remove_with_prefix(store_fd, UNUSED_PREFIX, err);
+}
+
+int pv_package_sweep(int store_fd, struct pv_err *err)
+{
+    PV_TRY(remove_with_prefix(store_fd, IMPORT_PREFIX, err));
+    return pv_package_remove_unused(store_fd, err);
 }

@@ -4,6 +4,7 @@
 #include "pv/err.h"
 #include "pv/limits.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { PV_MEASUREMENT_BYTES = 32 };
@@ -30,5 +31,12 @@ struct pv_package_source {
  * as long as the copy takes. */
 PV_MUST_CHECK int pv_package_import(int store_fd, const struct pv_package_source *source,
                                     struct pv_package *ret, struct pv_err *err);
-/* Removes half-done imports of a killed run. */
+/* Whether a package is in use. */
+typedef bool pv_package_used(const void *ctx, const uint8_t measurement[PV_MEASUREMENT_BYTES]);
+/* Takes the names of all packages that are not used, durably, and tells how many they were. */
+PV_MUST_CHECK int pv_package_set_unused_aside(int store_fd, pv_package_used *used, const void *ctx,
+                                              unsigned *ret_n, struct pv_err *err);
+/* Removes what was set aside. Blocks for as long as that takes. */
+PV_MUST_CHECK int pv_package_remove_unused(int store_fd, struct pv_err *err);
+/* Removes half-done imports and what was set aside, of a killed run. */
 PV_MUST_CHECK int pv_package_sweep(int store_fd, struct pv_err *err);

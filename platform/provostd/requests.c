@@ -7,6 +7,7 @@
 #include "pv/role.h"
 #include "roles.h"
 #include "secrets.h"
+#include "unused.h"
 
 #include <string.h>
 
@@ -89,6 +90,24 @@ static int import(struct pv_supervisor *s, struct pv_role *from, struct pv_reade
     pv_read_str(r, path, sizeof path);
     PV_TRY(pv_reader_end(r, "import request", err));
     pv_import_start(s, tag, path);
+    return 0;
+}
+
+static int keep_packages(struct pv_supervisor *s, struct pv_role *from, struct pv_reader *r,
+                         struct pv_err *err)
+{
+    uint64_t tag = pv_read_u64(r);
+    struct pv_err refused = PV_ERR_INIT;
+    size_t len = 0;
+    const uint8_t *used = pv_read_bytes(r, PV_MSG_MAX, &len);
+    int rc;
+
+    (void)from;
+    PV_TRY(pv_reader_end(r, "list of packages in use", err));
+    if (len % PV_HASH_BYTES != 0)
+        return pv_refuse(err, EBADMSG, "list of packages in use: a part of a measurement");
+    rc = pv_unused_remove(s, used, len / PV_HASH_BYTES, &refused);
+    pv_gateway_done(s, tag, rc, refused.text);
     return 0;
 }
 
@@ -213,6 +232,7 @@ static const struct {
     {PV_AUDIT_TRACING, tracing, FROM(PV_ROLE_AUDITOR), PV_PH_DONE, false},
     {PV_STITCHER_SILENT, stitcher_silent, FROM(PV_ROLE_STITCHER), PV_PH_DONE, false},
     {PV_SUP_IMPORT, import, FROM(PV_ROLE_GATEWAY), PV_PH_STOP_GATEWAY, false},
+    {PV_SUP_PACKAGES_USED, keep_packages, FROM(PV_ROLE_GATEWAY), PV_PH_RUNNING, false},
     {PV_SUP_HOST_START, host_start, FROM(PV_ROLE_GATEWAY), PV_PH_STOP_GATEWAY, false},
     {PV_SUP_HOST_STOP, host_stop, FROM(PV_ROLE_GATEWAY), PV_PH_STOP_GATEWAY, false},
     {PV_SUP_SECRET_PUT, secret_put, FROM(PV_ROLE_GATEWAY), PV_PH_STOP_GATEWAY, false},

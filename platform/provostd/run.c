@@ -335,6 +335,8 @@ static void child_ended(struct pv_supervisor *s, pid_t pid, int status)
     for (struct pv_import *i = s->imports; i; i = i->next)
         if (i->pid == pid)
             i->pid = 0; /* its answer is in the pipe */
+    if (s->remover == pid)
+        s->remover = 0;
 }
 
 static void reap(struct pv_supervisor *s)

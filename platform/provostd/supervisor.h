@@ -88,6 +88,7 @@ struct pv_supervisor {
     struct pv_role roles[PV_SINGLE_ROLES];
     struct pv_host *hosts;
     struct pv_import *imports;
+    pid_t remover; /* removes packages that nobody uses; 0: not running */
     struct pv_dead_group *dead_groups;
     uint64_t gateway_run;   /* counts the gateway's starts */
     uint32_t host_counter;  /* next user id offset */

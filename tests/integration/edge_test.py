@@ -336,6 +336,47 @@ def dying_host(p):
     p.deploy("mortal", PROGRAMS / "echo")
 
 
+def packages(p):
+    """The store comes to hold what functions use and nothing else, after a removal and a start."""
+    store = p.state / "packages"
+    token = {"Authorization": "Bearer " + (p.state / "admin.token").read_text().strip()}
+
+    def settled():
+        listed = json.loads(p.request("GET", "/system/functions", headers=token)[1])
+        used = {f["provost"]["measurement"] for f in listed}
+        deadline = time.monotonic() + 30
+        while {e.name for e in store.iterdir()} != used:
+            assert time.monotonic() < deadline, ([e.name for e in store.iterdir()], used)
+            time.sleep(0.1)
+        return used
+
+    unique = p.dir / "unique"
+    for n in range(3):
+        (unique / f"d{n}").mkdir(parents=True)
+        (unique / f"d{n}" / "data").write_text("here only")
+    (unique / "handler").write_text("#!/bin/sh\ncat\n")
+    (unique / "handler").chmod(0o755)
+    p.deploy("one", unique)
+    p.deploy("two", unique)
+    measurement = p.json("describe", "one")["provost"]["measurement"]
+    assert measurement in settled()
+    p.cli("remove", "one")
+    assert measurement in settled()
+    assert p.request("POST", "/function/two", body=b"still")[:2] == (200, b"still")
+    p.cli("remove", "two")
+    assert measurement not in settled()
+    p.deploy("one", unique)
+    assert p.request("POST", "/function/one", body=b"again")[:2] == (200, b"again")
+    p.stop()
+    for name in ("f" * 64, ".unused-1", ".import-1"):
+        (store / name).mkdir()
+        (store / name / "left").write_text("behind")
+    p.start()
+    assert measurement in settled()
+    p.cli("remove", "one")
+    settled()
+
+
 def versions(p):
     bad = p.dir / "bad.sh"
     bad.write_text("#!/nowhere/interpreter\n")
@@ -384,7 +425,7 @@ def main_run():
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
         for step in (confined, half_closed, pipelined, smuggled, small_print, cgi, proxy, calls,
                      imports, secrets, last_words_of_a_host,
-                     dying_host, queue_full, slow_clients, versions):
+                     dying_host, packages, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)
             print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)

@@ -268,15 +268,88 @@ static void test_package_root_confines(void **state)
                                   &p, &err) < 0);
 }
 
+static bool is_the_one(const void *ctx, const uint8_t measurement[PV_MEASUREMENT_BYTES])
+{
+    return memcmp(ctx, measurement, PV_MEASUREMENT_BYTES) == 0;
+}
+
+static bool stored(struct fixture *f, const struct pv_package *p)
+{
+    char hex[2 * PV_MEASUREMENT_BYTES + 1];
+
+    hex_of(p, hex);
+    return faccessat(f->store, hex, F_OK, 0) == 0;
+}
+
+static unsigned hidden_entries(struct fixture *f)
+{
+    DIR *list = pv_tree_list(f->store);
+    unsigned n = 0;
+
+    assert_non_null(list);
+    for (struct dirent *e; (e = readdir(list));)
+        n += e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    (void)closedir(list);
+    return n;
+}
+
+static void test_only_unused_packages_go(void **state)
+{
+    struct fixture *f = *state;
+    struct pv_package kept, unused;
+    struct pv_err err;
+    unsigned n = 7;
+
+    assert_int_equal(mkdirat(f->src, "sub", 0755), 0);
+    put(f->src, "handler", "x", 0755);
+    put(f->src, "sub/data", "x", 0644);
+    assert_int_equal(import(f, "src", &unused, &err), 0);
+    put(f->src, "handler", "y", 0755);
+    assert_int_equal(import(f, "src", &kept, &err), 0);
+    assert_int_equal(mkdirat(f->store, "foreign", 0755), 0);
+    assert_int_equal(pv_package_set_unused_aside(f->store, is_the_one, kept.measurement, &n, &err),
+                     0);
+    assert_int_equal(n, 1);
+    assert_true(stored(f, &kept));
+    assert_false(stored(f, &unused));
+    /* The same package may come back before the old one is gone. */
+    put(f->src, "handler", "x", 0755);
+    assert_int_equal(import(f, "src", &unused, &err), 0);
+    assert_int_equal(hidden_entries(f), 1);
+    assert_int_equal(pv_package_remove_unused(f->store, &err), 0);
+    assert_int_equal(hidden_entries(f), 0);
+    assert_true(stored(f, &kept) && stored(f, &unused));
+    assert_int_equal(faccessat(f->store, "foreign", F_OK, 0), 0);
+}
+
+/* More entries than are synced one by one. */
+static void test_large_packages_are_stored(void **state)
+{
+    struct fixture *f = *state;
+    struct pv_package p;
+    struct pv_err err;
+    char name[16];
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        put(f->src, name, name, 0644);
+    }
+    assert_int_equal(import(f, "src", &p, &err), 0);
+    assert_true(stored(f, &p));
+    assert_int_equal(import(f, "src", &p, &err), 0);
+    assert_int_equal(hidden_entries(f), 0);
+}
+
 static void test_sweep_removes_half_imports(void **state)
 {
     struct fixture *f = *state;
     struct pv_err err = PV_ERR_INIT;
 
     assert_int_equal(mkdirat(f->store, ".import-dead", 0555), 0);
+    assert_int_equal(mkdirat(f->store, ".unused-dead", 0555), 0);
     assert_int_equal(mkdirat(f->store, "kept", 0555), 0);
     assert_int_equal(pv_package_sweep(f->store, &err), 0);
-    assert_store_is_clean(f);
+    assert_int_equal(hidden_entries(f), 0);
     assert_int_equal(faccessat(f->store, "kept", F_OK, 0), 0);
 }
 
@@ -347,6 +420,8 @@ int main(void)
         WITH_TREE(test_default_commands),
         WITH_TREE(test_package_root_confines),
         WITH_TREE(test_sweep_removes_half_imports),
+        WITH_TREE(test_only_unused_packages_go),
+        WITH_TREE(test_large_packages_are_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "pv/role.h"
 #include "requests.h"
 #include "roles.h"
+#include "tree.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,11 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct fixture {
     struct pv_supervisor s;
@@ -49,8 +54,9 @@ static void put_secret(struct pv_msg *m)
 
 static void test_only_the_gateway_asks_for_things(void **state)
 {
-    static const uint16_t asked[] = {PV_SUP_IMPORT,     PV_SUP_HOST_START,    PV_SUP_HOST_STOP,
-                                     PV_SUP_SECRET_PUT, PV_SUP_SECRET_DELETE, PV_SUP_SECRET_LIST};
+    static const uint16_t asked[] = {PV_SUP_IMPORT,       PV_SUP_HOST_START,    PV_SUP_HOST_STOP,
+                                     PV_SUP_SECRET_PUT,   PV_SUP_SECRET_DELETE, PV_SUP_SECRET_LIST,
+                                     PV_SUP_PACKAGES_USED};
     struct fixture f;
 
     (void)state;
@@ -100,9 +106,9 @@ static void test_a_living_domain_is_kept(void **state)
 
 static void test_malformed_messages_are_refused(void **state)
 {
-    static const uint16_t types[] = {PV_ROLE_READY,     PV_SUP_IMPORT,     PV_SUP_HOST_START,
-                                     PV_SUP_HOST_STOP,  PV_SUP_SECRET_PUT, PV_SUP_SECRET_DELETE,
-                                     PV_SUP_SECRET_LIST};
+    static const uint16_t types[] = {PV_ROLE_READY,      PV_SUP_IMPORT,       PV_SUP_HOST_START,
+                                     PV_SUP_HOST_STOP,   PV_SUP_SECRET_PUT,   PV_SUP_SECRET_DELETE,
+                                     PV_SUP_SECRET_LIST, PV_SUP_PACKAGES_USED};
     struct fixture f;
 
     (void)state;
@@ -111,6 +117,13 @@ static void test_malformed_messages_are_refused(void **state)
         pv_buf_u16(&f.m.body, 1);
         assert_int_equal(say(&f, &f.s.roles[PV_ROLE_GATEWAY]), -EBADMSG);
     }
+    begin(&f, PV_SUP_PACKAGES_USED);
+    put_secret(&f.m);
+    assert_int_equal(say(&f, &f.s.roles[PV_ROLE_GATEWAY]), -EBADMSG);
+    begin(&f, PV_SUP_PACKAGES_USED);
+    pv_buf_u64(&f.m.body, 1);
+    pv_buf_str(&f.m.body, "no measurement");
+    assert_int_equal(say(&f, &f.s.roles[PV_ROLE_GATEWAY]), -EBADMSG);
     begin(&f, PV_SUP_SECRET_PUT);
     put_secret(&f.m);
     pv_buf_u8(&f.m.body, 0); /* one byte too many */
@@ -134,6 +147,67 @@ static void test_oversized_fields_are_refused(void **state)
     pv_buf_str(&f.m.body, "key");
     pv_buf_bytes(&f.m.body, content, sizeof content);
     assert_int_equal(say(&f, &f.s.roles[PV_ROLE_GATEWAY]), -EBADMSG);
+}
+
+static void make_package(struct fixture *f, uint8_t first)
+{
+    uint8_t measurement[PV_HASH_BYTES] = {first};
+    char name[2 * PV_HASH_BYTES + 1];
+
+    pv_hex(measurement, sizeof measurement, name);
+    assert_int_equal(mkdirat(f->s.state.packages, name, 0555), 0);
+}
+
+static bool has_package(const struct fixture *f, uint8_t first)
+{
+    uint8_t measurement[PV_HASH_BYTES] = {first};
+    char name[2 * PV_HASH_BYTES + 1];
+
+    pv_hex(measurement, sizeof measurement, name);
+    return faccessat(f->s.state.packages, name, F_OK, 0) == 0;
+}
+
+static void say_used(struct fixture *f, uint8_t first)
+{
+    uint8_t measurement[PV_HASH_BYTES] = {first};
+
+    pv_msg_init(&f->m, PV_SUP_PACKAGES_USED);
+    pv_buf_u64(&f->m.body, 1);
+    pv_buf_bytes(&f->m.body, measurement, sizeof measurement);
+    assert_int_equal(say(f, &f->s.roles[PV_ROLE_GATEWAY]), 0);
+}
+
+/* Whatever the gateway says, a host's package stays, and every one while one is being imported. */
+static void test_packages_in_use_stay(void **state)
+{
+    char path[] = "/tmp/pv-requests-XXXXXX";
+    struct pv_host host = {.spec.package = {1}};
+    struct pv_import import = {0};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, PV_SUP_PACKAGES_USED);
+    pv_msg_done(&f.m);
+    assert_non_null(mkdtemp(path));
+    f.s.state.packages = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (uint8_t i = 1; i <= 3; i++)
+        make_package(&f, i);
+    f.s.hosts = &host;
+    f.s.imports = &import;
+    say_used(&f, 2);
+    assert_true(has_package(&f, 1) && has_package(&f, 2) && has_package(&f, 3));
+    f.s.imports = NULL;
+    say_used(&f, 2);
+    assert_true(has_package(&f, 1) && has_package(&f, 2) && !has_package(&f, 3));
+    assert_true(f.s.remover > 0);
+    f.s.hosts = NULL;
+    say_used(&f, 2); /* not while an earlier removal runs */
+    assert_true(has_package(&f, 1));
+    int status = -1;
+    assert_int_equal(waitpid(f.s.remover, &status, 0), f.s.remover);
+    assert_int_equal(status, 0);
+    (void)close(f.s.state.packages);
+    assert_int_equal(pv_tree_remove(AT_FDCWD, path, &f.err), 0);
 }
 
 static void test_descriptors_are_refused(void **state)
@@ -200,7 +274,7 @@ static void test_unknown_types_are_refused(void **state)
 
     (void)state;
     for (unsigned type = 0; type < 256; type++) {
-        if (type == PV_ROLE_READY || (type >= PV_SUP_IMPORT && type <= PV_SUP_SECRET_LIST))
+        if (type == PV_ROLE_READY || (type >= PV_SUP_IMPORT && type <= PV_SUP_PACKAGES_USED))
             continue;
         begin(&f, (uint16_t)type);
         assert_int_equal(say(&f, &f.s.roles[PV_ROLE_GATEWAY]), -EPROTO);
@@ -215,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_a_living_domain_is_kept),
         cmocka_unit_test(test_malformed_messages_are_refused),
         cmocka_unit_test(test_oversized_fields_are_refused),
+        cmocka_unit_test(test_packages_in_use_stay),
         cmocka_unit_test(test_descriptors_are_refused),
         cmocka_unit_test(test_ready_is_said_once),
         cmocka_unit_test(test_the_stitcher_falls_silent_when_asked),

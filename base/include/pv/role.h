@@ -37,6 +37,8 @@ enum pv_role_msg {
     PV_SUP_SECRET_PUT = 23, /* tag, name str, content bytes */
     PV_SUP_SECRET_DELETE = 24, /* tag, name str */
     PV_SUP_SECRET_LIST = 25,   /* tag */
+    PV_SUP_PACKAGES_USED = 26, /* tag, bytes: measurements, 32 bytes each, of the packages that
+                               deployments use; the supervisor removes the others */
     /* supervisor to gateway */
     PV_SUP_IMPORTED = 30,   /* tag, rc u32 (errno, 0 = ok), error str, measurement 32 bytes (raw),
                                command str (default entry inside /function; "" when
@@ -46,7 +48,7 @@ enum pv_role_msg {
                                fd: the gateway's end of the host's data socket */
     PV_SUP_HOST_EXITED = 32, /* name str, version u64, status u64: restarted by the supervisor,
                                another PV_SUP_HOST_STARTED with tag 0 follows */
-    PV_SUP_DONE = 33,       /* tag, rc u32, error str (for stop, secret put and delete) */
+    PV_SUP_DONE = 33,       /* tag, rc u32, error str (for stop, secret put and delete, packages used) */
     PV_SUP_SECRETS = 34,    /* tag, count u32, then name str each */
 };
 
