@@ -235,6 +235,16 @@ static void fail(struct pv_host *h, const char *reason)
     h->queue_end = &h->queue;
 }
 
+/* What the deployment asks for and this mode has no use for. */
+static const char *in_vain(const struct pv_spec *s, enum pv_mode mode)
+{
+    if (mode != PV_MODE_MICROVM && s->finish != PV_FINISH_EXIT)
+        return "; finish has no effect: a process's response is complete at its exit";
+    if (mode == PV_MODE_MICROVM && s->prepare != PV_PREPARE_AUTO)
+        return "; prepare has no effect: a micro-VM is always prepared by a snapshot";
+    return "";
+}
+
 static void decide(struct pv_host *h, enum pv_mode mode, const char *reason)
 {
     const char *unknown =
@@ -243,8 +253,8 @@ static void decide(struct pv_host *h, enum pv_mode mode, const char *reason)
 
     h->mode = mode;
     h->decided = true;
-    (void)snprintf(text, sizeof text, "%s%s%s%s", reason, h->unfit[0] ? " (no microvm: " : "",
-                   h->unfit, h->unfit[0] ? ")" : "");
+    (void)snprintf(text, sizeof text, "%s%s%s%s%s", reason, h->unfit[0] ? " (no microvm: " : "",
+                   h->unfit, h->unfit[0] ? ")" : "", in_vain(&h->spec, mode));
     pv_log(PV_LOG_INFO, "instances are prepared by %s: %s", pv_mode_name(mode), text);
     pv_gateway_ready(h, text, unknown);
 }
