@@ -54,10 +54,20 @@ static json_t *codes_json(const struct gw_stats *s)
     return o;
 }
 
+/* As a quantity that a deployment takes: the largest unit of which it is a multiple. */
+static void memory_text(uint64_t bytes, char *out, size_t cap)
+{
+    static const char *const units[] = {"", "Ki", "Mi", "Gi"};
+    unsigned i = 0;
+    for (; i < 3 && bytes % 1024 == 0; i++)
+        bytes /= 1024;
+    snprintf(out, cap, "%lu%s", bytes, units[i]);
+}
+
 static json_t *limits_json(const struct pv_spec *s)
 {
     char memory[32], cpu[32];
-    snprintf(memory, sizeof memory, "%lu", s->memory_bytes);
+    memory_text(s->memory_bytes, memory, sizeof memory);
     snprintf(cpu, sizeof cpu, "%um", s->cpu_millis);
     json_t *o = json_pack("{s:s}", "memory", memory);
     if (s->cpu_millis)
