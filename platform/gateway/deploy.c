@@ -64,12 +64,13 @@ static void on_settled(struct gw_deploy *d, const char *error)
     struct gw_version *v = d->version;
     struct pv_err err = PV_ERR_INIT;
     char why[sizeof err.text];
-    if (!error && gw_registry_save(v, &err) < 0)
+    int rc = error ? v->start_rc : gw_registry_save(v, &err);
+    if (rc < 0 && !error)
         error = err.text;
     if (error) {
         snprintf(why, sizeof why, "%s", error);
         gw_version_retire(v);
-        fail_deploy(d, 400, why);
+        fail_deploy(d, gw_status_of_errno(rc), why);
         return;
     }
     struct gw_conn *c = d->conn;
@@ -127,9 +128,9 @@ static void on_imported(struct gateway *gw, void *ctx, struct gw_answer *a)
     struct pv_err err = PV_ERR_INIT;
     (void)gw;
     if (a->rc)
-        fail_deploy(d, 400, a->error);
+        fail_deploy(d, gw_status_of_errno((int)a->rc), a->error);
     else if (complete_spec(d, a, &err) < 0 || start_version(d, &err) < 0)
-        fail_deploy(d, 400, err.text);
+        fail_deploy(d, gw_status_of_errno(err.code), err.text);
 }
 
 static int ask_import(struct gw_deploy *d, struct pv_err *err)
@@ -294,8 +295,9 @@ void gw_function_delete(struct gw_conn *c)
         gw_conn_text(c, 409, "a deployment of this function is under way");
         return;
     }
-    if (gw_registry_remove(v->gw, v->function, &err) < 0) {
-        gw_conn_text(c, 500, "%s", err.text);
+    int rc = gw_registry_remove(v->gw, v->function, &err);
+    if (rc < 0) {
+        gw_conn_text(c, gw_status_of_errno(rc), "%s", err.text);
         return;
     }
     struct pv_event e;

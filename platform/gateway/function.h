@@ -35,7 +35,8 @@ struct gw_version {
     uint64_t created_ns; /* realtime */
     uint32_t replicas;   /* instances to keep prepared */
     char mode[32];
-    char reason[512]; /* why that mode, or why it failed */
+    int start_rc;            /* errno with which the supervisor refused its host, or 0 */
+    char reason[512];        /* why that mode, or why it failed */
     char unknown_calls[512]; /* of a micro-VM's program, with spaces between */
     uint64_t pid;
     int fd; /* data socket, or -1 */

@@ -113,3 +113,24 @@ void gw_conn_json(struct gw_conn *c, unsigned status, json_t *json)
     gw_conn_reply(c, status, "application/json", text, strlen(text));
     free(text);
 }
+
+unsigned gw_status_of_errno(int rc)
+{
+    switch (rc < 0 ? -rc : rc) {
+    case ENOSPC:
+    case EDQUOT:
+        return 507;
+    case EIO:
+    case EROFS:
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        return 500;
+    case EAGAIN:
+    case EBUSY:
+    case ETIMEDOUT:
+        return 503;
+    default:
+        return 400;
+    }
+}

@@ -8,6 +8,9 @@ void gw_conn_reply(struct gw_conn *c, unsigned status, const char *type, const v
 void gw_conn_text(struct gw_conn *c, unsigned status, const char *fmt, ...) PV_PRINTF(3, 4);
 /* Takes the reference. */
 void gw_conn_json(struct gw_conn *c, unsigned status, json_t *json);
+/* The status for an operation of the control plane that failed with errno rc (of either sign): 400
+ * unless it is no fault of what was asked for. */
+unsigned gw_status_of_errno(int rc);
 /* An answer in parts: begin, fields, then finish, or finish_payload, which takes the payload and
  * sends it from its byte `from`. */
 void gw_reply_begin(struct gw_conn *c, unsigned status);

@@ -40,7 +40,8 @@ static void on_done(struct gateway *gw, void *ctx, struct gw_answer *a)
     struct job *j = ctx;
     (void)gw;
     if (j->conn && a->rc)
-        gw_conn_text(j->conn, a->rc == ENOENT ? 404 : 400, "%s", a->error);
+        gw_conn_text(j->conn, a->rc == ENOENT ? 404 : gw_status_of_errno((int)a->rc), "%s",
+                     a->error);
     else if (j->conn)
         gw_conn_text(j->conn, j->success, "done");
     free(j);

@@ -44,6 +44,7 @@ static void on_started(struct gateway *gw, void *ctx, struct gw_answer *a)
 {
     struct gw_version *v = ctx;
     (void)gw;
+    v->start_rc = (int)a->rc;
     if (a->rc)
         fail_version(v, a->error);
     else if (v->state == GW_V_STARTING)

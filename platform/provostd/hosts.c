@@ -167,7 +167,8 @@ static int make_group(struct pv_supervisor *s, struct pv_host *h, struct pv_err 
         return 0;
     snprintf(h->group, sizeof h->group, "%s-%llu.%u", h->spec.name,
              (unsigned long long)h->spec.version, s->group_counter++);
-    return pv_cgroup_create(&s->cgroups, h->group, &l, h->role.uid, err);
+    /* Nothing in the request could change that, whatever it is. */
+    return pv_cgroup_create(&s->cgroups, h->group, &l, h->role.uid, err) < 0 ? -EIO : 0;
 }
 
 static void drop_group(struct pv_supervisor *s, struct pv_host *h)

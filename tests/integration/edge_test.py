@@ -281,13 +281,24 @@ def secrets(p):
     assert r.returncode == 6 and b"no secret 'nosuch'" in r.stderr, r
     p.cli("secret", "create", "needed", "--from-file", "-", stdin=b"x" * 65536)
     p.deploy("needy", PROGRAMS / "echo", "--secret", "needed", "--secret", "needed")
-    assert p.json("describe", "needy")["secrets"] == ["needed"]
+    about = p.json("describe", "needy")
+    assert about["secrets"] == ["needed"] and about["limits"] == {"memory": "64Mi"}, about
     r = p.cli("secret", "create", "needed", "--from-file", "-", stdin=b"x" * 65537, check=False)
     assert r.returncode != 0, r
     r = p.cli("secret", "remove", "needed", check=False)
     assert r.returncode == 6 and b"used by function 'needy'" in r.stderr, r
     p.cli("remove", "needy")
     p.cli("secret", "remove", "needed")
+
+
+def options_in_vain(p):
+    p.deploy("vain", PROGRAMS / "echo", "--class", "process", "--finish", "newline")
+    reason = p.json("describe", "vain")["provost"]["reason"]
+    assert "finish has no effect" in reason, reason
+    p.deploy("vain", PROGRAMS / "echo", "--class", "process")
+    reason = p.json("describe", "vain")["provost"]["reason"]
+    assert "no effect" not in reason, reason
+    p.cli("remove", "vain")
 
 
 def last_words_of_a_host(p):
@@ -424,8 +435,8 @@ def main_run():
                  "--cgi")
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
         for step in (confined, half_closed, pipelined, smuggled, small_print, cgi, proxy, calls,
-                     imports, secrets, last_words_of_a_host,
-                     dying_host, packages, queue_full, slow_clients, versions):
+                     imports, secrets, options_in_vain,
+                     last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)
             print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)
@@ -468,6 +479,12 @@ def full_disk():
         p.deploy("echo", PROGRAMS / "echo")
         p.stop()
         registry = p.state / "registry"
+
+        def put():
+            token = {"Authorization": "Bearer " + (p.state / "admin.token").read_text().strip()}
+            body = json.dumps({"service": "echo", "image": str(PROGRAMS / "env")})
+            return p.request("PUT", "/system/functions", body=body, headers=token)[0]
+
         entry = (registry / "echo.json").read_bytes()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "tmpfs", registry],
                        check=True)
@@ -488,6 +505,7 @@ def full_disk():
             r = p.cli("deploy", "echo", PROGRAMS / "env", check=False)
             said = (r.stdout + r.stderr).decode()
             assert r.returncode != 0 and "No space left on device" in said, said
+            assert put() == 507
             assert p.request("POST", "/function/echo", body=b"old")[:2] == (200, b"old")
             (registry / "ballast").unlink()
             p.deploy("echo", PROGRAMS / "echo")

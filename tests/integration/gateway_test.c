@@ -184,6 +184,36 @@ static void host_says(int fd, unsigned type, const char *a, const char *b)
     must(pv_msg_send(fd, &m, NULL));
 }
 
+/* fd: the gateway's end of the data socket; -1 with rc, an errno. */
+static void say_started(const struct pv_spec *spec, uint64_t tag, int rc, const char *text, int fd)
+{
+    pv_automsg struct pv_msg m;
+    pv_msg_init(&m, PV_SUP_HOST_STARTED);
+    pv_buf_u64(&m.body, tag);
+    pv_buf_u32(&m.body, (uint32_t)rc);
+    pv_buf_str(&m.body, text);
+    pv_buf_str(&m.body, spec->name);
+    pv_buf_u64(&m.body, spec->version);
+    pv_buf_u64(&m.body, (uint64_t)getpid());
+    if (fd >= 0)
+        pv_msg_put_fd(&m, fd);
+    must(pv_msg_send(t.control, &m, NULL));
+}
+
+/* The notice of its death may be read before its last words. */
+static void end_host(struct host *h)
+{
+    pv_automsg struct pv_msg m;
+    host_says(h->fd, PV_HOST_FAULT, "secret 's' is over 65536 bytes", NULL);
+    (void)close(h->fd);
+    h->fd = -1;
+    pv_msg_init(&m, PV_SUP_HOST_EXITED);
+    pv_buf_str(&m.body, h->name);
+    pv_buf_u64(&m.body, h->version);
+    pv_buf_u64(&m.body, 1);
+    must(pv_msg_send(t.control, &m, NULL));
+}
+
 static void start_host(struct pv_reader *r, uint64_t tag)
 {
     struct pv_spec spec;
@@ -191,22 +221,20 @@ static void start_host(struct pv_reader *r, uint64_t tag)
     size_t len;
     const uint8_t *p = pv_read_bytes(r, PV_SPEC_MAX, &len);
     must(pv_spec_decode(p, len, &spec, NULL));
+    if (strcmp(spec.name, "unlucky") == 0) {
+        say_started(&spec, tag, EIO, "create the cgroup '/gone': No such file or directory", -1);
+        pv_spec_done(&spec);
+        return;
+    }
     must(pv_msg_pair(pair, NULL));
     struct host *h = &t.hosts[t.n_hosts++ % HOSTS_MAX];
     snprintf(h->name, sizeof h->name, "%s", spec.name);
     h->version = spec.version;
     h->fd = pair[0];
-    pv_automsg struct pv_msg m;
-    pv_msg_init(&m, PV_SUP_HOST_STARTED);
-    pv_buf_u64(&m.body, tag);
-    pv_buf_u32(&m.body, 0);
-    pv_buf_str(&m.body, "");
-    pv_buf_str(&m.body, spec.name);
-    pv_buf_u64(&m.body, spec.version);
-    pv_buf_u64(&m.body, (uint64_t)getpid());
-    pv_msg_put_fd(&m, pair[1]);
-    must(pv_msg_send(t.control, &m, NULL));
-    if (strstr(spec.argv.v[0], "broken"))
+    say_started(&spec, tag, 0, "", pair[1]);
+    if (strcmp(spec.name, "faulty") == 0)
+        end_host(h);
+    else if (strstr(spec.argv.v[0], "broken"))
         host_says(h->fd, PV_HOST_FAILED, "cannot execute '/function/broken'", NULL);
     else
         host_says(h->fd, PV_HOST_READY, "first-read", "because");
@@ -220,9 +248,10 @@ static void imported(uint64_t tag, struct pv_reader *r)
     pv_read_str(r, path, sizeof path);
     pv_automsg struct pv_msg m;
     bool missing = strstr(path, "missing") != NULL;
+    bool full = strstr(path, "full") != NULL;
     pv_msg_init(&m, PV_SUP_IMPORTED);
     pv_buf_u64(&m.body, tag);
-    pv_buf_u32(&m.body, missing ? ENOENT : 0);
+    pv_buf_u32(&m.body, missing ? ENOENT : full ? ENOSPC : 0);
     pv_buf_str(&m.body, missing ? "open package '/missing': No such file or directory" : "");
     pv_buf_raw(&m.body, measurement, sizeof measurement);
     pv_buf_str(&m.body, strstr(path, "broken") ? "/function/broken" : "/function/echo");
@@ -434,7 +463,7 @@ static void test_deploy(void **state)
                              "{\"service\":\"other\",\"image\":\"/bin/echo\"}"),
                      202);
     assert_int_equal(request("GET", "/system/function/echo", AUTH, ""), 200);
-    assert_non_null(strstr(body_of(), "\"memory\":\"33554432\""));
+    assert_non_null(strstr(body_of(), "\"memory\":\"32Mi\""));
     assert_non_null(strstr(body_of(), "\"mode\":\"first-read\""));
     assert_non_null(strstr(body_of(), "\"availableReplicas\":4"));
     assert_int_equal(
@@ -596,6 +625,32 @@ static void test_client_gone(void **state)
     assert_int_equal(t.cancels, before + 1);
 }
 
+static void test_last_words_of_a_host(void **state)
+{
+    (void)state;
+    assert_int_equal(request("POST", "/system/functions", AUTH,
+                             "{\"service\":\"faulty\",\"image\":\"/bin/echo\"}"),
+                     400);
+    assert_string_equal(body_of(), "secret 's' is over 65536 bytes\n");
+    assert_int_equal(request("GET", "/system/function/faulty", AUTH, ""), 404);
+}
+
+/* What no change of the request could mend is not the request's fault. */
+static void test_failures_of_the_machine(void **state)
+{
+    (void)state;
+    assert_int_equal(request("POST", "/system/functions", AUTH,
+                             "{\"service\":\"unlucky\",\"image\":\"/bin/echo\"}"),
+                     500);
+    assert_non_null(strstr(body_of(), "create the cgroup"));
+    assert_int_equal(
+        request("POST", "/system/functions", AUTH, "{\"service\":\"unlucky\",\"image\":\"/full\"}"),
+        507);
+    assert_int_equal(request("POST", "/system/functions", AUTH,
+                             "{\"service\":\"unlucky\",\"image\":\"/missing\"}"),
+                     400);
+}
+
 static void test_host_dies(void **state)
 {
     (void)state;
@@ -685,6 +740,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_broker),
         cmocka_unit_test(test_proxy),
         cmocka_unit_test(test_client_gone),
+        cmocka_unit_test(test_last_words_of_a_host),
+        cmocka_unit_test(test_failures_of_the_machine),
         cmocka_unit_test(test_host_dies),
         cmocka_unit_test(test_remove_and_metrics),
         cmocka_unit_test(test_events),
