@@ -104,11 +104,12 @@ static int compare_once(struct pv_tile_check *c, int level, uint64_t n, unsigned
 static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned width, bool may_lack,
                    struct pv_err *err)
 {
+    size_t len = level < 0 ? c->bundle.len : width * (size_t)PV_HASH_BYTES;
     unsigned round = 0;
     int rc;
     do
         rc = compare_once(c, level, n, width, may_lack, err);
-    while (rc > 0 && may_lack && pv_log_look_again(c->dir_fd, &round));
+    while (rc > 0 && may_lack && c->file.len < len && pv_log_look_again(c->dir_fd, &round));
     return rc;
 }
 
