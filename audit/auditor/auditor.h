@@ -95,6 +95,14 @@ PV_MUST_CHECK int auditor_control(struct auditor *a, struct pv_err *err);
 PV_MUST_CHECK int auditor_finish_gone(struct auditor *a, struct pv_err *err);
 PV_MUST_CHECK int auditor_say(uint16_t type, const struct pv_domain_id *domain, struct pv_err *err);
 
+/* --- watch.c: sealed monitors --- */
+/* Has the probes watch that sealed host's process, and logs that they do. Where they cannot, only
+ * the log says less. claim: as in pv/bpf_record.h. */
+PV_MUST_CHECK int auditor_watch(struct auditor *a, struct producer *p, int64_t claim,
+                                struct pv_err *err);
+/* An alarm is said aloud, too. */
+void auditor_say_alarm(const struct pv_event *e);
+
 /* --- loop.c --- */
 /* Runs until the supervisor is gone or has said to finish; everything is signed then. */
 PV_MUST_CHECK int auditor_run(struct auditor *a, int signal_fd, struct pv_err *err);

@@ -98,6 +98,29 @@ static int on_domain(struct auditor *a, struct pv_msg *m, struct pv_err *err)
     return trace(a, p, err);
 }
 
+static int say_watched(struct producer *p, struct pv_err *err)
+{
+    int rc = auditor_say(PV_AUDIT_WATCHED, &p->id, err);
+    p->owes_watched = rc == -EAGAIN;
+    return rc == -EAGAIN ? 0 : rc;
+}
+
+/* The host runs no request before the answer: what it does from then on is watched. */
+static int on_sealed(struct auditor *a, struct pv_msg *m, struct pv_err *err)
+{
+    struct pv_reader r = pv_msg_reader(m);
+    struct pv_domain_id id;
+    read_domain(&r, &id);
+    uint64_t claim = pv_read_u64(&r);
+    PV_TRY(pv_reader_end(&r, "message of a sealed host", err));
+    struct producer *p = producers_find(&a->producers, &id);
+    if (!p || p->gone)
+        return 0;
+    if (p->traced_pid)
+        PV_TRY(auditor_watch(a, p, (int64_t)claim, err));
+    return say_watched(p, err);
+}
+
 /* Whom the supervisor does not know now has no process and no ring: its ring was removed by hand.
  * It is seen off like one that ended, so that its key does not lie about for ever. */
 static int on_domains_end(struct auditor *a, struct pv_msg *m, struct pv_err *err)
@@ -141,6 +164,7 @@ static const struct {
     int (*handle)(struct auditor *a, struct pv_msg *m, struct pv_err *err);
 } handlers[] = {
     {PV_AUDIT_DOMAIN, on_domain},
+    {PV_AUDIT_SEALED, on_sealed},
     {PV_AUDIT_DOMAIN_GONE, on_domain_gone},
     {PV_AUDIT_DOMAINS_END, on_domains_end},
     {PV_ROLE_DRAIN, on_drain},
@@ -225,6 +249,8 @@ int auditor_finish_gone(struct auditor *a, struct pv_err *err)
     {
         if (p->owes_tracing)
             PV_TRY(say_tracing(p, err));
+        if (p->owes_watched)
+            PV_TRY(say_watched(p, err));
         if (!p->gone)
             continue;
         if (!p->finished && (!p->ring || p->condemned || p->empty))

@@ -116,10 +116,11 @@ static void tell(const struct pv_probe *p, struct pv_probe_info *ret)
                                   .n_cpus = p->maps.meta.n_cpus,
                                   .present = p->maps.meta.features};
     snprintf(ret->features, sizeof ret->features,
-             "ebpf records=%d load=%llu ring=%u cpus=%u names=%s io_uring=%s %s", PV_BPF_VERSION,
-             (unsigned long long)ret->load_id, ret->ring_bytes, ret->n_cpus,
+             "ebpf records=%d load=%llu ring=%u cpus=%u names=%s io_uring=%s watch=%s %s",
+             PV_BPF_VERSION, (unsigned long long)ret->load_id, ret->ring_bytes, ret->n_cpus,
              p->maps.meta.features & PV_BPF_HAS_NAMES ? "kernel" : "claimed",
              p->maps.meta.features & PV_BPF_HAS_URING ? "yes" : "no",
+             p->maps.meta.features & PV_BPF_HAS_WATCH ? "yes" : "no",
              ret->reused ? "reused" : "loaded");
 }
 
@@ -150,8 +151,8 @@ int pv_probe_open(struct pv_probe **ret, const char *bpffs_dir, uint32_t ring_by
 
     if (!p)
         return pv_fail(err, ENOMEM, "allocate probe");
-    p->maps =
-        (struct pv_probe_maps){.ring = -1, .critical = -1, .roots = -1, .cpus = -1, .held = -1};
+    p->maps = (struct pv_probe_maps){
+        .ring = -1, .critical = -1, .roots = -1, .cpus = -1, .held = -1, .watch = -1};
     p->any_held = true;
     p->epoll_fd = -1;
     p->dir = strdup(bpffs_dir);
@@ -180,10 +181,46 @@ int pv_probe_fd(const struct pv_probe *p)
 int pv_probe_trace(struct pv_probe *p, pid_t host_pid, bool hold, struct pv_err *err)
 {
     uint32_t key = (uint32_t)host_pid;
-    uint32_t policy = hold ? PV_BPF_HOLD : PV_BPF_DROP;
+    struct pv_bpf_root root = {.policy = hold ? PV_BPF_HOLD : PV_BPF_DROP}, known;
 
-    if (bpf_map_update_elem(p->maps.roots, &key, &policy, BPF_ANY) != 0)
+    /* by the auditor before: it may be watched by now */
+    if (bpf_map_lookup_elem(p->maps.roots, &key, &known) == 0 && known.policy == root.policy)
+        return 0;
+    if (bpf_map_update_elem(p->maps.roots, &key, &root, BPF_ANY) != 0)
         return pv_fail(err, errno, "trace the children of process %d", (int)host_pid);
+    return 0;
+}
+
+/* Every task passes by the program; it says nothing. */
+static int look_at_tasks(int link, struct pv_err *err)
+{
+    pv_autoclose int iter = bpf_iter_create(link);
+    char nothing[64];
+    ssize_t n;
+
+    if (iter < 0)
+        return pv_fail(err, errno, "look for the threads of a monitor");
+    do
+        n = read(iter, nothing, sizeof nothing);
+    while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+    return n < 0 ? pv_fail(err, errno, "look for the threads of a monitor") : 0;
+}
+
+int pv_probe_watch(struct pv_probe *p, pid_t host_pid, bool hold, int64_t claim,
+                   uint64_t *ret_threads, struct pv_err *err)
+{
+    uint32_t key = (uint32_t)host_pid;
+    struct pv_bpf_root root = {
+        .policy = hold ? PV_BPF_HOLD : PV_BPF_DROP, .watched = 1, .claim = claim};
+
+    if (p->maps.watch < 0)
+        return pv_refuse(err, ENOTSUP, "this kernel has no iterators over tasks");
+    if (bpf_map_update_elem(p->maps.roots, &key, &root, BPF_ANY) != 0)
+        return pv_fail(err, errno, "watch process %d", (int)host_pid);
+    PV_TRY(look_at_tasks(p->maps.watch, err));
+    if (bpf_map_lookup_elem(p->maps.roots, &key, &root) != 0)
+        return pv_fail(err, errno, "watch process %d", (int)host_pid);
+    *ret_threads = root.threads;
     return 0;
 }
 

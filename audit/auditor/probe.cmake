@@ -2,6 +2,7 @@
 set(PV_PROBE_SOURCES
     ${CMAKE_CURRENT_LIST_DIR}/probe.c
     ${CMAKE_CURRENT_LIST_DIR}/probe_hold.c
+    ${CMAKE_CURRENT_LIST_DIR}/probe_monitor.c
     ${CMAKE_CURRENT_LIST_DIR}/probe_order.c
     ${CMAKE_CURRENT_LIST_DIR}/probe_pins.c
     ${CMAKE_CURRENT_LIST_DIR}/probe_ring.c

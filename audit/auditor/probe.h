@@ -1,5 +1,5 @@
 /* The outside witness's user side: loads the eBPF programs (or finds them running), and turns their
- * records into events of the kinds 64 to 82 and PV_K_GAP. One thread.
+ * records into events of the kinds 64 to 84 and PV_K_GAP. One thread.
  *
  * The programs, the ring and the counters are pinned, so the auditor may die at any moment: records
  * wait in the ring, and those not released are seen again. What a crash between append and release
@@ -48,6 +48,11 @@ int pv_probe_fd(const struct pv_probe *p);
  * by itself when the process does. hold: they are stopped while the ring is half full, until
  * pv_probe_release has made room; otherwise they run on and records may be lost, counted. */
 PV_MUST_CHECK int pv_probe_trace(struct pv_probe *p, pid_t host_pid, bool hold, struct pv_err *err);
+/* That process has sealed itself: from now on its threads are watched, and what no monitor has to
+ * do becomes an alarm. claim: where each thread keeps its claim (pv/bpf_record.h). *ret_threads: so
+ * many it has. -ENOTSUP: this kernel does not allow it. */
+PV_MUST_CHECK int pv_probe_watch(struct pv_probe *p, pid_t host_pid, bool hold, int64_t claim,
+                                 uint64_t *ret_threads, struct pv_err *err);
 /* New children are no longer followed; those that are, remain so. */
 PV_MUST_CHECK int pv_probe_untrace(struct pv_probe *p, pid_t host_pid, struct pv_err *err);
 /* 1 = an event, without domain, epoch and dseq; its values are borrowed until the next call. 0 = no

@@ -18,7 +18,7 @@
 static const char *const maps[] = {"meta", "ring", "critical", "roots", "cpus", "held"};
 static const char *const links[] = {"link-fork",  "link-exec",  "link-exit",   "link-enter",
                                     "link-leave", "link-uring", "link-opened", "link-set",
-                                    "link-moved", "link-kept",  "link-signal"};
+                                    "link-moved", "link-kept",  "link-signal", "link-watch"};
 enum { N_MAPS = sizeof maps / sizeof maps[0], N_LINKS = sizeof links / sizeof links[0] };
 enum { N_LINKS_REQUIRED = 5 };
 
@@ -103,6 +103,7 @@ void pv_probe_maps_close(struct pv_probe_maps *m)
     pv_close_fd_(&m->roots);
     pv_close_fd_(&m->cpus);
     pv_close_fd_(&m->held);
+    pv_close_fd_(&m->watch);
 }
 
 /* 0 and everything in ret when all pins are there and of this build; else negative. */
@@ -122,7 +123,8 @@ static int open_all(struct pv_probe_maps *ret, const char *dir, uint32_t ring_by
         .critical = open_pin(dir, "critical"),
         .roots = open_pin(dir, "roots"),
         .cpus = open_pin(dir, "cpus"),
-        .held = open_pin(dir, "held")};
+        .held = open_pin(dir, "held"),
+        .watch = open_pin(dir, "link-watch")};
     if (meta < 0 || m.ring < 0 || m.critical < 0 || m.roots < 0 || m.cpus < 0 || m.held < 0)
         return -ENOENT;
     if (bpf_map_lookup_elem(meta, &zero, &m.meta) != 0)
@@ -130,7 +132,7 @@ static int open_all(struct pv_probe_maps *ret, const char *dir, uint32_t ring_by
     if (m.meta.build != build_hash() || m.meta.ring_bytes != ring_bytes)
         return -ESTALE;
     *ret = m;
-    m.ring = m.critical = m.roots = m.cpus = m.held = -1;
+    m.ring = m.critical = m.roots = m.cpus = m.held = m.watch = -1;
     return 0;
 }
 
@@ -178,6 +180,10 @@ static uint32_t choose(struct provost_bpf *skel)
         (void)bpf_program__set_autoload(skel->progs.on_ctime_changed, true);
         (void)bpf_program__set_autoload(skel->progs.on_ctime_kept, true);
         features |= PV_BPF_HAS_NAMES;
+    }
+    if (kernel_has("bpf_iter_task", BTF_KIND_FUNC)) {
+        (void)bpf_program__set_autoload(skel->progs.on_each_task, true);
+        features |= PV_BPF_HAS_WATCH;
     }
     return features;
 }
@@ -245,6 +251,7 @@ static int pin_all(struct provost_bpf *skel, const char *dir, struct pv_err *err
     PV_TRY(pin_link(skel->links.on_ctime_changed, dir, "link-moved", err));
     PV_TRY(pin_link(skel->links.on_ctime_kept, dir, "link-kept", err));
     PV_TRY(pin_link(skel->links.on_signal, dir, "link-signal", err));
+    PV_TRY(pin_link(skel->links.on_each_task, dir, "link-watch", err));
     return pin_map(skel->maps.meta, dir, "meta", err);
 }
 

@@ -11,6 +11,7 @@ struct pv_probe_maps {
     int roots;
     int cpus;
     int held;
+    int watch; /* makes iterators that look for threads to be watched; -1: none can */
     struct pv_bpf_meta meta;
     bool reused;
 };

@@ -1,5 +1,6 @@
 #include "probe_translate.h"
 
+#include "probe_monitor.h"
 #include "probe_text.h"
 #include "pv/clock.h"
 
@@ -332,6 +333,10 @@ static const struct shape {
     [PV_BPF_FOREIGN] = {PV_K_FOREIGN_ENTRY, sizeof(struct pv_bpf_args), false, from_foreign},
     [PV_BPF_NAME_OP] = {PV_K_NAME_OP, offsetof(struct pv_bpf_name_op, text), true, from_name_op},
     [PV_BPF_INFLUENCE] = {PV_K_INFLUENCE, sizeof(struct pv_bpf_args), false, from_influence},
+    [PV_BPF_ALARM] = {PV_K_MONITOR_ALARM, offsetof(struct pv_bpf_monitor, text), true,
+                      pv_probe_from_alarm},
+    [PV_BPF_MONITOR_OPEN] = {PV_K_MONITOR_OPEN, offsetof(struct pv_bpf_monitor, text), true,
+                             pv_probe_from_monitor_open},
 };
 
 void pv_probe_gap(uint32_t cpu, uint64_t first, uint64_t count, struct pv_event *ret)

@@ -26,6 +26,7 @@ struct producer {
     char fault[160];             /* what was found and is not in the log yet; or empty */
     bool announced;              /* the supervisor knows it */
     bool owes_tracing;           /* PV_AUDIT_TRACING could not be said yet */
+    bool owes_watched;           /* nor PV_AUDIT_WATCHED */
     bool gone;                   /* its process ended */
     bool unrecorded_said;        /* the gap that it left behind, if any, is in the log */
     bool empty;                  /* its ring was, when last looked at */

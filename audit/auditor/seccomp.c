@@ -68,14 +68,13 @@ static const int sanitizer[] = {
     SCMP_SYS(open),        SCMP_SYS(readlinkat),
 };
 
-/* Of bpf(2) only what reads and writes maps that are open; of signals only what lets a function go
+/* Of bpf(2) only what reads and writes maps that are open, and starts the program that looks for
+ * a monitor's threads; of signals only what lets a function go
  * on that the probes have stopped. */
 static const struct pv_seccomp_checked for_bpf[] = {
-    {SCMP_SYS(bpf), BPF_MAP_LOOKUP_ELEM, 0},
-    {SCMP_SYS(bpf), BPF_MAP_UPDATE_ELEM, 0},
-    {SCMP_SYS(bpf), BPF_MAP_DELETE_ELEM, 0},
-    {SCMP_SYS(bpf), BPF_MAP_GET_NEXT_KEY, 0},
-    {SCMP_SYS(kill), SIGCONT, 1},
+    {SCMP_SYS(bpf), BPF_MAP_LOOKUP_ELEM, 0}, {SCMP_SYS(bpf), BPF_MAP_UPDATE_ELEM, 0},
+    {SCMP_SYS(bpf), BPF_MAP_DELETE_ELEM, 0}, {SCMP_SYS(bpf), BPF_MAP_GET_NEXT_KEY, 0},
+    {SCMP_SYS(bpf), BPF_ITER_CREATE, 0},     {SCMP_SYS(kill), SIGCONT, 1},
 };
 
 int auditor_confine(bool with_bpf, struct pv_err *err)

@@ -126,6 +126,14 @@ int witness_trace(struct witness *w, uint64_t pid, bool hold, struct pv_err *err
     return w->probe ? pv_probe_trace(w->probe, (pid_t)pid, hold, err) : 0;
 }
 
+int witness_watch(struct witness *w, uint64_t pid, bool hold, int64_t claim, uint64_t *ret_threads,
+                  struct pv_err *err)
+{
+    if (!w->probe)
+        return pv_refuse(err, ENOTSUP, "this is a replay");
+    return pv_probe_watch(w->probe, (pid_t)pid, hold, claim, ret_threads, err);
+}
+
 void witness_untrace(struct witness *w, uint64_t pid)
 {
     struct pv_err why = PV_ERR_INIT;
@@ -166,6 +174,8 @@ int witness_drain(struct auditor *a, unsigned budget, unsigned *ret_taken, struc
         if (rc == 0)
             break;
         n++;
+        if (rc > 0 && e.kind == PV_K_MONITOR_ALARM)
+            auditor_say_alarm(&e);
         if (rc > 0)
             rc = auditor_emit(a, &e, &why);
         /* Whatever the probes say stands in the log, be it as a fault: a record that stopped the

@@ -16,6 +16,9 @@ void witness_resume(struct witness *w, uint64_t log_size);
 int witness_fd(const struct witness *w);
 /* hold: the children wait for room in the ring rather than run on while records are lost. */
 PV_MUST_CHECK int witness_trace(struct witness *w, uint64_t pid, bool hold, struct pv_err *err);
+/* Watches the process itself; *ret_threads: so many it has. -ENOTSUP: nothing can. */
+PV_MUST_CHECK int witness_watch(struct witness *w, uint64_t pid, bool hold, int64_t claim,
+                                uint64_t *ret_threads, struct pv_err *err);
 void witness_untrace(struct witness *w, uint64_t pid);
 /* Adds at most budget records to the batch as events. */
 PV_MUST_CHECK int witness_drain(struct auditor *a, unsigned budget, unsigned *ret_taken,

@@ -174,8 +174,14 @@ struct task_struct {
     struct signal_struct *signal;
     struct pid *thread_pid;
     struct task_struct *group_leader;
+    void *robust_list; /* the thread's, in user memory */
     void *bpf_storage; /* of all task-storage maps; NULL while no program keeps anything */
 } RELOCATED;
+/* What an iterator over tasks is given; task NULL: it has come to the end. */
+struct bpf_iter__task {
+    u64 meta;
+    struct task_struct *task;
+};
 struct linux_binprm {
     struct file *file;
 } RELOCATED;

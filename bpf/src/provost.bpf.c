@@ -65,7 +65,7 @@ static __always_inline struct proc_state *proc_of(struct task_struct *task)
 {
     struct task_state *t = bpf_task_storage_get(&tasks, task, NULL, 0);
 
-    return t ? bpf_map_lookup_elem(&procs, &t->proc) : NULL;
+    return t && t->proc ? bpf_map_lookup_elem(&procs, &t->proc) : NULL;
 }
 
 #include "hold.h"
@@ -178,6 +178,8 @@ static __always_inline void remember(struct task_struct *child, u64 id, u32 borr
     state->borrowed = borrowed;
 }
 
+#include "watch.h"
+
 /* A child of a host, or of a process that it has started. One that shares its parent's memory
  * (vfork, posix_spawn) is the same process until it executes: what one learns, both know. */
 SEC("tp_btf/sched_process_fork")
@@ -187,6 +189,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     u32 tgid = (u32)parent->tgid;
     bool is_thread = child->tgid == parent->tgid;
 
+    if (mine && mine->watched)
+        return watch_fork(parent, child);
     if (mine) {
         bool same_memory = child->mm && child->mm == parent->mm;
         struct proc_state *from = bpf_map_lookup_elem(&procs, &mine->proc);
@@ -205,9 +209,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     }
     if (is_thread)
         return 0;
-    u32 *policy = bpf_map_lookup_elem(&roots, &tgid);
-    if (policy)
-        remember(child, new_proc(child, NULL, *policy), 0);
+    struct pv_bpf_root *root = bpf_map_lookup_elem(&roots, &tgid);
+    if (root)
+        remember(child, new_proc(child, NULL, root->policy), 0);
     return 0;
 }
 
@@ -241,6 +245,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 
     if (!state || !cpu || !area)
         return 0;
+    if (state->watched)
+        watch_exec(task, state, file);
     struct proc_state *proc =
         state->borrowed ? stand_alone(task, state) : bpf_map_lookup_elem(&procs, &state->proc);
     if (!proc)
@@ -316,7 +322,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
     if (task->signal->live.counter != 0)
         return 0;
-    if (!state) {
+    if (!state || state->watched) {
+        if (state)
+            watch_exit(task);
         /* its pid may be used again by a stranger */
         bpf_map_delete_elem(&roots, &tgid);
         return 0;
@@ -360,6 +368,10 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
     int code = BPF_CORE_READ(info, si_code);
     if (code != 0 && code != -1 && code != -6)
         return 0;
+    if (is_watched(task)) {
+        watch_signal(task, sig, target);
+        return 0;
+    }
     struct task_state *to = bpf_task_storage_get(&tasks, target, NULL, 0);
     struct proc_state *proc = to ? proc_of(task) : NULL;
     if (!proc || proc->muted)
@@ -724,6 +736,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
     if (is_stranger(task))
         return 0;
     u32 entry = entry_of(task, (u64)number);
+    if (!entry && is_guest_run(regs, number))
+        return 0;
     u32 nr = entry ? native_number(entry, (u64)number) : (u32)number;
     if (nr >= NR_CLASSES)
         return 0;
@@ -760,9 +774,17 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     if (number == -1)
         return 0;
     u32 entry = entry_of(task, (u64)number);
-    if (!entry && !denied && !is_recorded(class_of[number & (NR_CLASSES - 1)]))
+    if (!entry && is_guest_run(regs, number))
         return 0;
-    struct proc_state *proc = proc_of(task);
+    if (!entry && !denied && number != PV_NR_bind &&
+        !is_recorded(class_of[number & (NR_CLASSES - 1)]))
+        return 0;
+    struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
+    if (state && state->watched) {
+        fill_call(&call, regs, (u64)number, ret, entry);
+        return watch_call(task, &call, entry);
+    }
+    struct proc_state *proc = state ? bpf_map_lookup_elem(&procs, &state->proc) : NULL;
     if (!proc || proc->muted || is_being_made(task))
         return 0;
     u32 nr = (u32)number;

@@ -18,14 +18,15 @@ struct text_area {
 struct task_state {
     u64 proc;
     u32 borrowed; /* shares its parent's memory, and so its identity, until it executes */
-    u32 pad;
-    u64 stop; /* of its process, that this thread has come to last */
+    u32 watched;  /* a thread of a sealed monitor: proc is 0 */
+    u64 stop;     /* of its process, that this thread has come to last */
 };
 union scratch {
     struct pv_bpf_object object;
     struct pv_bpf_exec exec;
     struct pv_bpf_path_op path_op;
     struct pv_bpf_name_op name_op;
+    struct pv_bpf_monitor monitor;
 };
 
 struct {
@@ -41,7 +42,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, PV_BPF_ROOTS_MAX);
     __type(key, u32);
-    __type(value, u32);
+    __type(value, struct pv_bpf_root);
 } roots SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -178,6 +179,8 @@ static __always_inline bool is_critical(u16 kind)
     case PV_BPF_INTERFERENCE:
     case PV_BPF_CREDENTIALS:
     case PV_BPF_FOREIGN:
+    case PV_BPF_ALARM:
+    case PV_BPF_MONITOR_OPEN:
         return true;
     default:
         return false;
@@ -236,18 +239,24 @@ SEPARATE int gives_way(u32 policy)
 #define SUBMIT(rec, cpu, now) bpf_ringbuf_submit(rec, wake_flag(cpu, sizeof *(rec), now))
 
 /* Copies a record of variable length out of the scratch area. The caller has advanced cpu->seq. */
-static __always_inline bool output(struct pv_bpf_cpu *cpu, struct proc_state *proc, void *rec,
-                                   u32 bytes, bool is_critical_kind)
+static __always_inline bool output_for(struct pv_bpf_cpu *cpu, u32 policy, void *rec, u32 bytes,
+                                       bool is_critical_kind)
 {
     u64 flag = wake_flag(cpu, bytes, false);
 
     if ((!is_critical_kind || bpf_ringbuf_output(&critical, rec, bytes, flag) != 0) &&
-        (gives_way(proc->policy) || bpf_ringbuf_output(&ring, rec, bytes, flag) != 0)) {
+        (gives_way(policy) || bpf_ringbuf_output(&ring, rec, bytes, flag) != 0)) {
         cpu->lost++;
         return false;
     }
     cpu->emitted++;
     return true;
+}
+
+static __always_inline bool output(struct pv_bpf_cpu *cpu, struct proc_state *proc, void *rec,
+                                   u32 bytes, bool is_critical_kind)
+{
+    return output_for(cpu, proc->policy, rec, bytes, is_critical_kind);
 }
 
 /* Something happened that could not even be followed: a hole in the sequence says so. */

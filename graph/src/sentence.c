@@ -75,6 +75,11 @@ static const struct template templates[] = {
     {PV_K_FOREIGN_ENTRY, "{proc} enters the kernel by {entry}: {syscall} {result}"},
     {PV_K_NAME_OP, "{proc}: {op} {path} {new_path} ({object})"},
     {PV_K_INFLUENCE, "{proc} influences {target} ({how})"},
+    {PV_K_MONITOR_WATCHED, "the monitor with pid {pid} is sealed and watched ({threads} threads)"},
+    {PV_K_MONITOR_ALARM,
+     "ALARM: the monitor with pid {pid} does what none has to: {what} {object} by "
+     "{syscall} {result} (claim: {claim})"},
+    {PV_K_MONITOR_OPEN, "the monitor with pid {pid} opens {path} (claim: {claim})"},
 };
 
 /* What was asked for and not granted, in place of the sentence that says it took place. */

@@ -178,6 +178,12 @@ static int add_event_row(struct pv_stitch *s, const struct pv_event *e, const ui
     return pv_db_run(s->add_event, err);
 }
 
+/* What monitors do is told by calls, not by processes. */
+static bool is_of_processes(unsigned kind)
+{
+    return kind >= PV_K_PROC_FORK && kind != PV_K_MONITOR_ALARM && kind != PV_K_MONITOR_OPEN;
+}
+
 int pv_stitch_entry(struct pv_stitch *s, uint64_t seq, const uint8_t *entry, size_t len,
                     struct pv_err *err)
 {
@@ -197,7 +203,7 @@ int pv_stitch_entry(struct pv_stitch *s, uint64_t seq, const uint8_t *entry, siz
     pv_hex(e.domain.bytes, sizeof e.domain.bytes, domain);
     int rc = pv_stitch_intern(s, domain, &s->domain, err);
     if (rc == 0)
-        rc = e.kind >= PV_K_PROC_FORK ? pv_stitch_outside(s, err) : pv_stitch_inside(s, err);
+        rc = is_of_processes(e.kind) ? pv_stitch_outside(s, err) : pv_stitch_inside(s, err);
     s->e = NULL;
     if (rc < 0)
         return pv_wrap(err, rc, "stitch event e%llu", (unsigned long long)seq);

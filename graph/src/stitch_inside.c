@@ -388,7 +388,8 @@ static int on_access(struct pv_stitch *s, union pv_s_value *v, struct pv_err *er
         return 0;
     PV_TRY(pv_stitch_file(s, number(s, "dev"), number(s, "ino"), path, &file, err));
     file->versions.frozen = 1;
-    /* The gateway may have said already what left because of it: so it counts from the beginning. */
+    /* The gateway may have said already what left because of it: so it counts from the beginning.
+     */
     return pv_stitch_edge(s, v->inv.unit.first, file->versions.node, PV_R_USED, s->seq, err);
 }
 
@@ -398,6 +399,15 @@ static int on_limit(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err
     pv_event_get_text(s->e, "limit", limit, sizeof limit);
     (void)snprintf(text, sizeof text, "limit %s hit at %llu", limit,
                    (unsigned long long)number(s, "value"));
+    return v ? refused(s, v, text, err) : 0;
+}
+
+static int on_alarm(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+{
+    char what[32], object[PV_PATH_MAX], text[PV_PATH_MAX + 64];
+    pv_event_get_text(s->e, "what", what, sizeof what);
+    pv_event_get_text(s->e, "object", object, sizeof object);
+    (void)snprintf(text, sizeof text, "the monitor did: %s %s", what, object);
     return v ? refused(s, v, text, err) : 0;
 }
 
@@ -464,6 +474,8 @@ int pv_stitch_inside(struct pv_stitch *s, struct pv_err *err)
         return on_access(s, v, err);
     case PV_K_LIMIT:
         return on_limit(s, v, err);
+    case PV_K_MONITOR_ALARM:
+        return on_alarm(s, v, err);
     default:
         return v ? on_call_event(s, v, err) : 0;
     }

@@ -176,6 +176,16 @@ static void announce(struct client *c, bool with_key, bool gone)
         send_msg(&end);
 }
 
+/* Without a witness nothing comes of it but the answer. */
+static void announce_seal(const struct client *c)
+{
+    pv_automsg struct pv_msg m;
+    pv_msg_init(&m, PV_AUDIT_SEALED);
+    pv_buf_raw(&m.body, c->id.bytes, sizeof c->id.bytes);
+    pv_buf_u64(&m.body, 0);
+    send_msg(&m);
+}
+
 static void open_client(struct client *c)
 {
     static unsigned n;
@@ -190,6 +200,8 @@ static void open_client(struct client *c)
     assert_true(c->ring >= 0);
     announce(c, true, false);
     await(PV_AUDIT_TRACING, &c->id);
+    announce_seal(c);
+    await(PV_AUDIT_WATCHED, &c->id);
     assert_int_equal(pv_producer_open(&c->producer, dup(c->ring), dup(t.bell), &c->id, c->k0,
                                       "client", measurement, &err),
                      0);

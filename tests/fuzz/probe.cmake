@@ -1,6 +1,7 @@
 # Without probe.c: a record's translation needs neither libbpf nor privileges.
 pv_fuzzer(probe
     SOURCES probe_fuzz.c
+            ../../audit/auditor/probe_monitor.c
             ../../audit/auditor/probe_translate.c
             ../../audit/auditor/probe_text.c
     LINKS pv_base pv_event pv_bpf_format

@@ -20,7 +20,7 @@
     (sizeof((struct pv_field_schema[]){__VA_ARGS__}) / sizeof(struct pv_field_schema))
 #define KIND(k, text, ...) [k] = {k, text, COUNT(__VA_ARGS__), {__VA_ARGS__}}
 
-enum { KINDS_END = PV_K_INFLUENCE + 1 };
+enum { KINDS_END = PV_K_MONITOR_OPEN + 1 };
 
 /* clang-format off */
 static const struct pv_kind_schema schemas[KINDS_END] = {
@@ -69,6 +69,7 @@ static const struct pv_kind_schema schemas[KINDS_END] = {
          U(count), B(key)),
     KIND(PV_K_KEY_ROTATION, "key-rotation", B(old_key), B(new_key)),
     KIND(PV_K_LOG_DETACHED, "log-detached", U(first), U(count), B(archive_hash)),
+    KIND(PV_K_MONITOR_WATCHED, "monitor-watched", B(watched_domain), U(pid), U(threads)),
 
     KIND(PV_K_PROC_FORK, "proc-fork", U(proc), U(parent), U(host_pid), U(pid), U(start_ticks), U(cgroup)),
     KIND(PV_K_PROC_EXEC, "proc-exec", U(proc), U(object), T(path), B(argv)),
@@ -91,6 +92,10 @@ static const struct pv_kind_schema schemas[KINDS_END] = {
     KIND(PV_K_FOREIGN_ENTRY, "foreign-entry", U(proc), T(entry), U(syscall), U(result)),
     KIND(PV_K_NAME_OP, "name-op", U(proc), U(object), T(op), T(path), T(new_path)),
     KIND(PV_K_INFLUENCE, "influence", U(proc), U(target), T(how)),
+    KIND(PV_K_MONITOR_ALARM, "monitor-alarm", U(pid), U(tid), T(what), T(object), U(syscall), U(arg0),
+         U(arg1), U(result), T(claim)),
+    KIND(PV_K_MONITOR_OPEN, "monitor-open", U(pid), U(tid), T(path), U(dev), U(ino), U(mode), U(flags),
+         T(claim)),
 };
 /* clang-format on */
 
@@ -110,5 +115,6 @@ const struct pv_kind_schema *pv_kind_by_name(const char *name)
 bool pv_kind_is_critical(unsigned kind)
 {
     return kind == PV_K_DEPLOYMENT || kind == PV_K_REMOVAL || kind == PV_K_SECRET_CHANGE ||
-           kind == PV_K_EGRESS || kind == PV_K_KEY_ROTATION;
+           kind == PV_K_EGRESS || kind == PV_K_KEY_ROTATION ||
+           kind == PV_K_MONITOR_ALARM;
 }

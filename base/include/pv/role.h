@@ -16,6 +16,10 @@ enum pv_role_msg {
                                which finds the log complete, it catches up and exits) */
     /* any role to the supervisor */
     PV_ROLE_READY = 3,      /* text: what is ready, for the debug log */
+    /* host to supervisor */
+    PV_HOST_SEALED = 5,     /* claim u64: its monitor is confined for good; where each of its threads
+                               keeps its claim (bpf/include/pv/bpf_record.h). It runs no request
+                               before it has PV_AUDIT_WATCHED */
     /* stitcher to supervisor */
     PV_STITCHER_SILENT = 4, /* its domain is closed: it will emit nothing more */
 
@@ -24,11 +28,13 @@ enum pv_role_msg {
                                process whose children are to be traced (0: none), hold u8 (1: they
                                wait for room in the probes' ring); fd: ring */
     PV_AUDIT_DOMAIN_GONE = 11, /* domain 8: its process ended; drain the ring, then close it */
+    PV_AUDIT_SEALED = 15,   /* domain 8, claim u64: watch that host's own process (after DOMAIN) */
     PV_AUDIT_DOMAINS_END = 14, /* every domain that a new auditor has to know was announced */
     /* auditor to supervisor */
     PV_AUDIT_DOMAIN_DONE = 12, /* domain 8: drained; its ring file may be removed */
     PV_AUDIT_TRACING = 13,  /* domain 8: the probes now trace the children of that pid (or never
                                will, without BPF): the host may start instances */
+    PV_AUDIT_WATCHED = 16,  /* domain 8: the probes now watch that sealed host (or never will) */
 
     /* gateway to supervisor; each carries a u64 tag that the answer repeats */
     PV_SUP_IMPORT = 20,     /* tag, path str: copy a package into the store and measure it */
@@ -78,7 +84,7 @@ PV_MUST_CHECK int pv_role_wait_start(struct pv_msg *m, struct pv_reader *ret_r,
  *             memory_path str, pids_path str, cpu_path str (empty without cgroups, three times the
  *             same with v2); fds: data socket to the gateway, log file (read and append), package
  *             directory, secrets directory (readable only until the host drops its privileges)
- * The host also gets PV_AUDIT_TRACING (domain 8), passed on from the auditor. */
+ * The host also gets PV_AUDIT_TRACING and PV_AUDIT_WATCHED (domain 8), passed on from the auditor. */
 /* Where the auditor has the outside witness's records from. */
 enum pv_witness_source { PV_WITNESS_NONE, PV_WITNESS_BPF, PV_WITNESS_REPLAY };
 enum pv_cgroup_mode { PV_CGROUP_NONE, PV_CGROUP_V1, PV_CGROUP_V2 };

@@ -23,20 +23,37 @@ typedef long long pv_s64;
 
 enum {
     PV_BPF_VERSION = 2,
-    PV_BPF_RING_BYTES = 16 << 20, /* default size of the ring buffer, a power of two */
+    PV_BPF_RING_BYTES = 16 << 20,    /* default size of the ring buffer, a power of two */
     PV_BPF_CRITICAL_BYTES = 1 << 20, /* of the second ring; a sixteenth of the first */
-    PV_BPF_ARGV_MAX = 512,        /* bytes of argv kept */
-    PV_BPF_TEXT_MAX = 4096,       /* text area of one record */
-    PV_BPF_TEXT_SLACK = 1024,     /* room behind it, so that the last piece needs no exact bound */
-    PV_BPF_NAME_MAX = 1024,       /* bytes of one name given by a caller */
-    PV_BPF_ROOTS_MAX = 4096,      /* processes whose children are traced */
-    PV_BPF_HELD_MAX = 32768,      /* processes that wait for room in the ring */
+    PV_BPF_ARGV_MAX = 512,           /* bytes of argv kept */
+    PV_BPF_TEXT_MAX = 4096,          /* text area of one record */
+    PV_BPF_TEXT_SLACK = 1024, /* room behind it, so that the last piece needs no exact bound */
+    PV_BPF_NAME_MAX = 1024,   /* bytes of one name given by a caller */
+    PV_BPF_ROOTS_MAX = 4096,  /* processes whose children are traced */
+    PV_BPF_HELD_MAX = 32768,  /* processes that wait for room in the ring */
 };
 
-/* Value of the map `roots`: what a full ring means for the children of that process. HOLD: they are
- * stopped (SIGSTOP) while half of the ring waits to be read, so that no record is lost. DROP: they
- * run on, and what does not fit is counted. */
+/* What a full ring means for the children of a process. HOLD: they are stopped (SIGSTOP) while half
+ * of the ring waits to be read, so that no record is lost. DROP: they run on, and what does not fit
+ * is counted. */
 enum pv_bpf_policy { PV_BPF_DROP = 1, PV_BPF_HOLD = 2 };
+/* Value of the map `roots`, by process id (the initial pid namespace's). */
+struct pv_bpf_root {
+    pv_u32 policy;  /* enum pv_bpf_policy */
+    pv_u32 watched; /* it is a sealed monitor itself: see PV_BPF_ALARM */
+    pv_s64 claim;   /* where each of its threads keeps its claim, counted from the address of the
+                     * thread's list of robust locks; 0: it makes none */
+    pv_u64 threads; /* so many were found when the watch began */
+};
+_Static_assert(sizeof(struct pv_bpf_root) == 24, "root");
+/* What a thread of a monitor says it acts for, in its own memory. */
+enum pv_bpf_purpose { PV_BPF_NO_CLAIM = 0, PV_BPF_FOR_REQUEST = 1, PV_BPF_FOR_UPKEEP = 2 };
+struct pv_bpf_claim {
+    pv_u8 purpose; /* enum pv_bpf_purpose */
+    pv_u8 pad[5];
+    pv_u8 call[10]; /* of the request */
+};
+_Static_assert(sizeof(struct pv_bpf_claim) == 16, "claim");
 /* Value of the map `held`, by process id (the initial pid namespace's). */
 struct pv_bpf_held {
     pv_u64 proc;
@@ -65,6 +82,8 @@ enum pv_bpf_kind {
     PV_BPF_FOREIGN = 17,
     PV_BPF_NAME_OP = 18,
     PV_BPF_INFLUENCE = 19,
+    PV_BPF_ALARM = 20,        /* a sealed monitor did what none has to do */
+    PV_BPF_MONITOR_OPEN = 21, /* it opened a file and claims a purpose */
     PV_BPF_KINDS_END
 };
 
@@ -214,6 +233,49 @@ struct pv_bpf_args {
 };
 _Static_assert(sizeof(struct pv_bpf_args) == 72, "args");
 
+enum pv_bpf_alarm {
+    PV_BPF_ALARM_FORK = 1,
+    PV_BPF_ALARM_THREAD = 2,
+    PV_BPF_ALARM_EXEC = 3,
+    PV_BPF_ALARM_MAP_EXEC = 4,
+    PV_BPF_ALARM_INTERFERE = 5, /* ptrace and what else reaches into others or the kernel */
+    PV_BPF_ALARM_URING = 6,
+    PV_BPF_ALARM_CONNECT = 7,
+    PV_BPF_ALARM_BIND = 8,
+    PV_BPF_ALARM_OPEN = 9, /* for writing, or without a claim */
+    PV_BPF_ALARM_DENIED = 10,
+    PV_BPF_ALARM_SIGNAL = 11, /* to another process */
+    PV_BPF_ALARM_RIGHTS = 12, /* credentials and namespaces */
+    PV_BPF_ALARM_NAME = 13,   /* a name or attribute is changed */
+    PV_BPF_ALARM_ENTRY = 14,  /* no ordinary system call */
+    PV_BPF_ALARM_KILLED = 15, /* it ended by a signal, as by the one for a forbidden call */
+    PV_BPF_ALARMS_END
+};
+
+/* Of a monitor's thread. arg0 and arg1 are the call's first arguments (FORK, THREAD: of the new
+ * task the process and the thread; SIGNAL: the signal and whose; KILLED: the signal). What the
+ * claim says stood in the thread's memory, and so did address. */
+struct pv_bpf_monitor {
+    struct pv_bpf_head head;
+    pv_u32 pid; /* in the initial pid namespace, as tid */
+    pv_u32 tid;
+    pv_u32 what;  /* enum pv_bpf_alarm */
+    pv_u32 flags; /* of the open file */
+    pv_u64 arg0;
+    pv_u64 arg1;
+    struct pv_bpf_claim claim;
+    pv_u64 ino; /* of the file, 0: there is none */
+    pv_u32 dev; /* the kernel's own encoding */
+    pv_u32 mode;
+    pv_u32 address_bytes; /* CONNECT, BIND */
+    pv_u32 path_bytes;
+    pv_u32 path_cut; /* enum pv_bpf_path */
+    pv_u32 pad;
+    pv_u8 address[112];                              /* struct sockaddr */
+    pv_u8 text[PV_BPF_TEXT_MAX + PV_BPF_TEXT_SLACK]; /* path_bytes of it are sent */
+};
+_Static_assert(sizeof(struct pv_bpf_monitor) == 56 + 80 + 112 + 5120, "monitor");
+
 /* One element per CPU of the mappable array `cpus`, a cache line each: readable without bpf(2). */
 struct pv_bpf_cpu {
     pv_u64 seq; /* of the last record, emitted or lost */
@@ -242,5 +304,5 @@ struct pv_bpf_meta {
 _Static_assert(sizeof(struct pv_bpf_meta) == 32, "meta");
 
 /* What is there beyond what every kernel must have. NAMES: operations on names give the kernel's
- * objects; without it the caller's text stands alone. */
-enum pv_bpf_feature { PV_BPF_HAS_URING = 1, PV_BPF_HAS_NAMES = 2 };
+ * objects; without it the caller's text stands alone. WATCH: sealed monitors are watched. */
+enum pv_bpf_feature { PV_BPF_HAS_URING = 1, PV_BPF_HAS_NAMES = 2, PV_BPF_HAS_WATCH = 4 };

@@ -35,11 +35,11 @@ enum pv_kind {
     PV_K_INVOCATION_END = 22,     /* instance, outcome, exit_code, signal, body_hash, body_len,
                                      stderr_len, duration_ns, cpu_ns, peak_bytes */
     PV_K_INSTANCE_DESTROYED = 23, /* instance, reason */
-    PV_K_CONNECTION = 24,     /* instance, connection, broker, source_port */
-    PV_K_LIMIT = 25,          /* instance, limit, value */
-    PV_K_SECRET_MOUNTED = 26, /* name, content_hash */
-    PV_K_SNAPSHOT = 27,       /* measurement, bytes, threads, start_ns, unknown */
-    PV_K_ACCESS = 28,         /* instance, what, path, dev, ino, size, flags, result */
+    PV_K_CONNECTION = 24,         /* instance, connection, broker, source_port */
+    PV_K_LIMIT = 25,              /* instance, limit, value */
+    PV_K_SECRET_MOUNTED = 26,     /* name, content_hash */
+    PV_K_SNAPSHOT = 27,           /* measurement, bytes, threads, start_ns, unknown */
+    PV_K_ACCESS = 28,             /* instance, what, path, dev, ino, size, flags, result */
     /* supervisor */
     PV_K_ROLE_START = 30,    /* role, pid, uid */
     PV_K_ROLE_EXIT = 31,     /* role, pid, status, backoff_ms */
@@ -52,8 +52,9 @@ enum pv_kind {
     PV_K_PRODUCER_FAULT = 43,   /* faulty_domain, expected_dseq, what */
     PV_K_WITNESS_COUNTERS = 44, /* cpu, emitted, lost */
     PV_K_KEY_ROTATION = 46,     /* old_key, new_key (Ed25519 public keys of the log) */
-    PV_K_LOG_DETACHED = 47,  /* first, count (entries that the log need not hold), archive_hash */
-    PV_K_KEY_DISCLOSED = 45, /* disclosed_domain, disclosed_epoch, first_dseq, count, key */
+    PV_K_LOG_DETACHED = 47,    /* first, count (entries that the log need not hold), archive_hash */
+    PV_K_KEY_DISCLOSED = 45,   /* disclosed_domain, disclosed_epoch, first_dseq, count, key */
+    PV_K_MONITOR_WATCHED = 48, /* watched_domain, pid, threads */
     /* outside witness (eBPF), signed in the auditor's domain; proc is unique within a boot */
     PV_K_PROC_FORK = 64,      /* proc, parent, host_pid, pid, start_ticks, cgroup */
     PV_K_PROC_EXEC = 65,      /* proc, object, path, argv */
@@ -74,6 +75,8 @@ enum pv_kind {
     PV_K_FOREIGN_ENTRY = 80,  /* proc, entry (compat, x32, io_uring, unknown), syscall, result */
     PV_K_NAME_OP = 81,        /* proc, object, op, path, new_path */
     PV_K_INFLUENCE = 82,      /* proc, target, how (signal, end) */
+    PV_K_MONITOR_ALARM = 83,  /* pid, tid, what, object, syscall, arg0, arg1, result, claim */
+    PV_K_MONITOR_OPEN = 84,   /* pid, tid, path, dev, ino, mode, flags, claim */
 };
 
 enum pv_field_type { PV_F_U64, PV_F_TEXT, PV_F_BYTES };
@@ -93,7 +96,8 @@ struct pv_kind_schema {
 const struct pv_kind_schema *pv_kind_schema(unsigned kind);
 /* Schema by name; NULL when unknown. */
 const struct pv_kind_schema *pv_kind_by_name(const char *name);
-/* Kinds that get a checkpoint at once: deployment, removal, secret-change, egress, key-rotation. */
+/* Kinds that get a checkpoint at once: deployment, removal, secret-change, egress, key-rotation,
+ * monitor-alarm. */
 bool pv_kind_is_critical(unsigned kind);
 
 struct pv_value {
