@@ -75,6 +75,7 @@ struct pv_host {
     struct pv_domain *microvm; /* NULL: there is none, or none any more */
     char unfit[256];           /* why there is none, for people; "" else */
     bool microvm_open, snapshot_told;
+    bool sealed; /* and says nothing of being ready before it is watched */
     struct pv_producer *producer;
     struct pv_log_file log;
     int epoll, data, control;
@@ -110,6 +111,8 @@ void pv_invoke_finished(struct pv_host *h);
 struct pv_seat *pv_seat_vacant(const struct pv_host *h);
 /* Takes over instances that have been made by now. */
 void pv_prepare_made(struct pv_host *h);
+/* The outside witness watches the sealed host: it may begin. */
+void pv_prepare_watched(struct pv_host *h);
 /* Records that the slots' zygotes and VMs end with the host. */
 void pv_prepare_finish(struct pv_host *h);
 /* Looks whether instances that are starting wait by now; decides the mode with the probe. */

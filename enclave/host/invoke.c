@@ -161,7 +161,7 @@ static void try_begin(struct pv_host *h, struct pv_seat *s, uint64_t now_ns)
     rc = s->instance->domain->class->begin(
         s->instance,
         &(struct pv_invocation){s->request->env, s->request->env_len, s->request->body.data,
-                                s->request->body.len, s->deadline_ns},
+                                s->request->body.len, s->deadline_ns, s->request->call},
         &err);
     if (rc < 0) {
         pv_log(PV_LOG_WARN, "an instance did not take its request: %s", err.text);

@@ -27,6 +27,8 @@ static void on_control(struct pv_host *h)
         h->draining = true;
     else if (m.type == PV_AUDIT_TRACING)
         h->tracing = true;
+    else if (m.type == PV_AUDIT_WATCHED)
+        pv_prepare_watched(h);
     else
         pv_log(PV_LOG_WARN, "the supervisor sent an unknown message %u", m.type);
 }

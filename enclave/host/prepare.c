@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define START_LIMIT_NS (10 * PV_NS_PER_S)
@@ -259,11 +260,25 @@ static void decide(struct pv_host *h, enum pv_mode mode, const char *reason)
     pv_gateway_ready(h, text, unknown);
 }
 
+static int seal_and_tell(struct pv_host *h, struct pv_err *err)
+{
+    pv_automsg struct pv_msg m;
+    int64_t claim = 0;
+
+    pv_msg_init(&m, PV_HOST_SEALED);
+    tzset(); /* else the first time of day opens a file */
+    PV_TRY(pv_microvm_claim_place(&claim, err));
+    PV_TRY(pv_microvm_seal(err));
+    pv_buf_u64(&m.body, (uint64_t)claim);
+    return pv_msg_send(h->control, &m, err);
+}
+
 static void seal(struct pv_host *h)
 {
     struct pv_err err = PV_ERR_INIT;
 
-    if (pv_microvm_seal(&err) < 0) {
+    h->sealed = true;
+    if (seal_and_tell(h, &err) < 0) {
         pv_log(PV_LOG_ERROR, "%s", err.text);
         h->lost = true;
     }
@@ -278,6 +293,12 @@ static const char *why_this_mode(const struct pv_host *h, enum pv_mode mode)
                "copied its environment before it reads stdin";
     return mode != PV_MODE_MICROVM && h->probed ? "it can be forked at its first read of stdin"
                                                 : "the deployment says so";
+}
+
+void pv_prepare_watched(struct pv_host *h)
+{
+    if (h->sealed && !h->decided)
+        decide(h, PV_MODE_MICROVM, why_this_mode(h, PV_MODE_MICROVM));
 }
 
 static void decide_by_probe(struct pv_host *h, struct pv_seat *s)
@@ -334,7 +355,8 @@ static void look_at(struct pv_host *h, struct pv_seat *s, uint64_t now_ns)
             return;
         if (s->instance->mode == PV_MODE_MICROVM)
             seal(h);
-        decide(h, s->instance->mode, why_this_mode(h, s->instance->mode));
+        else
+            decide(h, s->instance->mode, why_this_mode(h, s->instance->mode));
     } else if (rc == 0 && s->probe && decide_early(h, s, now_ns)) {
         return;
     } else if (rc == 0 && now_ns - s->started_ns < START_LIMIT_NS) {

@@ -57,6 +57,9 @@ static int make(struct pv_microvm_domain *d, const struct pv_vm_spec *spec, stru
 int pv_microvm_image(struct pv_microvm_domain *d, struct pv_err *err)
 {
     const struct pv_spec *s = d->spec;
+
+    if (d->image)
+        return 0;
     struct pv_vm_spec spec = {
         .root_fd = d->root,
         .root_hash = s->package, /* the runtime directories are the machine's, as for processes */
@@ -80,8 +83,6 @@ int pv_microvm_image(struct pv_microvm_domain *d, struct pv_err *err)
         .start_ns = s->class == PV_CLASS_AUTO ? PV_NS_PER_S : 0,
     };
 
-    if (d->image)
-        return 0;
     if (s->class == PV_CLASS_AUTO && pv_microvm_starts_programs(d->root, d->argv[0]))
         return pv_refuse(err, ENOTSUP, "it can start other programs");
     PV_TRY(make(d, &spec, err));

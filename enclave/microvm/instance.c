@@ -1,3 +1,4 @@
+#include "claim.h"
 #include "microvm.h"
 
 #include "pv/log.h"
@@ -28,16 +29,20 @@ static void make(struct pv_job *job)
     struct pv_microvm_instance *i = PV_CONTAINER(job, struct pv_microvm_instance, job);
     struct pv_microvm_slot *slot = slot_of(&i->base);
 
+    pv_claim_upkeep();
     i->rc = pv_microvm_image(slot->domain, &i->why);
     if (i->rc == 0)
         i->rc = pv_vm_new(slot->domain->image, &slot->hooks, &slot->vm, &i->why);
+    pv_claim_nothing();
 }
 
 static void run(struct pv_job *job)
 {
     struct pv_microvm_instance *i = PV_CONTAINER(job, struct pv_microvm_instance, job);
 
+    pv_claim_request(&i->request);
     i->rc = pv_vm_run(slot_of(&i->base)->vm, &i->call, &i->result, &i->why);
+    pv_claim_nothing();
 }
 
 void pv_microvm_free_job(struct pv_job *job)
@@ -59,7 +64,10 @@ static void reset(struct pv_job *job)
 {
     struct pv_microvm_slot *slot = PV_CONTAINER(job, struct pv_microvm_slot, reset);
     struct pv_err err = PV_ERR_INIT;
+
+    pv_claim_upkeep();
     int rc = pv_vm_reset(slot->vm, &err);
+    pv_claim_nothing();
 
     slot->spent = rc < 0;
     if (rc < 0 && rc != -ESTALE) /* its run failed or left too much behind */
@@ -169,6 +177,7 @@ int pv_microvm_begin(struct pv_instance *instance, const struct pv_invocation *v
                                   .body = &i->body,
                                   .n_body = v->body_len ? 1 : 0,
                                   .deadline_ns = v->deadline_ns};
+    i->request = v->call;
     i->job.run = run;
     slot->reset.run = reset;
     pv_worker_post_both(slot->worker, &i->job, &slot->reset);

@@ -17,6 +17,7 @@ struct pv_microvm_instance {
     struct pv_job job; /* makes the slot's VM, then runs it */
     bool begun, fresh;
     struct pv_vm_call call;
+    struct pv_call_id request; /* whom the run is for */
     struct iovec body;
     struct pv_vm_result result;
     int rc; /* the job's, and why it failed */

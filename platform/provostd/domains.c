@@ -132,6 +132,24 @@ static int send_gone(const struct pv_domain *d, struct pv_channel *auditor, stru
     return pv_channel_send(auditor, &m, err);
 }
 
+static int send_sealed(const struct pv_domain *d, struct pv_channel *auditor, struct pv_err *err)
+{
+    pv_automsg struct pv_msg m = {0};
+
+    pv_msg_init(&m, PV_AUDIT_SEALED);
+    pv_buf_raw(&m.body, d->id.bytes, sizeof d->id.bytes);
+    pv_buf_u64(&m.body, d->claim);
+    return pv_channel_send(auditor, &m, err);
+}
+
+int pv_domain_sealed(struct pv_domain *d, uint64_t claim, struct pv_channel *auditor,
+                     struct pv_err *err)
+{
+    d->sealed = true;
+    d->claim = claim;
+    return pv_channel_is_open(auditor) ? send_sealed(d, auditor, err) : 0;
+}
+
 int pv_domain_announce(struct pv_domain *d, struct pv_channel *auditor, struct pv_err *err)
 {
     pv_automsg struct pv_msg m = {0};
@@ -146,6 +164,8 @@ int pv_domain_announce(struct pv_domain *d, struct pv_channel *auditor, struct p
     pv_buf_u8(&m.body, d->hold);
     pv_msg_put_fd(&m, fcntl(d->ring, F_DUPFD_CLOEXEC, 0));
     PV_TRY(pv_channel_send(auditor, &m, err));
+    if (d->sealed && !d->gone)
+        PV_TRY(send_sealed(d, auditor, err));
     return d->gone ? send_gone(d, auditor, err) : 0;
 }
 

@@ -18,6 +18,8 @@ struct pv_domain {
     bool gone;        /* its producer has ended */
     pid_t pid;        /* whose children are to be traced; 0: none */
     bool hold;        /* and wait for room in the probes' ring */
+    bool sealed;      /* that process is to be watched itself */
+    uint64_t claim;   /* as it said when it sealed itself */
     int ring;         /* owned */
 };
 struct pv_domains {
@@ -39,6 +41,9 @@ struct pv_domain *pv_domains_find(struct pv_domains *d, const struct pv_domain_i
  * before it has read the message. */
 PV_MUST_CHECK int pv_domain_announce(struct pv_domain *d, struct pv_channel *auditor,
                                      struct pv_err *err);
+/* It has sealed itself: tells the auditor, if there is one, now and every later one. */
+PV_MUST_CHECK int pv_domain_sealed(struct pv_domain *d, uint64_t claim, struct pv_channel *auditor,
+                                   struct pv_err *err);
 /* The auditor keeps its key (PV_AUDIT_TRACING): forget it here. */
 void pv_domain_acknowledged(struct pv_domain *d);
 /* Tells a new auditor of all, and that these are all. */

@@ -66,6 +66,35 @@ static int tracing(struct pv_supervisor *s, struct pv_role *from, struct pv_read
     return 0;
 }
 
+static int watched(struct pv_supervisor *s, struct pv_role *from, struct pv_reader *r,
+                   struct pv_err *err)
+{
+    struct pv_domain_id id;
+    struct pv_host *h;
+    pv_automsg struct pv_msg m;
+
+    (void)from;
+    pv_msg_init(&m, PV_AUDIT_WATCHED);
+    PV_TRY(read_domain(r, &id, err));
+    h = pv_host_of_domain(s, &id);
+    if (!h || h->role.pid == 0) /* it has ended meanwhile */
+        return 0;
+    pv_buf_raw(&m.body, id.bytes, sizeof id.bytes);
+    pv_role_send(&h->role, &m);
+    return 0;
+}
+
+static int host_sealed(struct pv_supervisor *s, struct pv_role *from, struct pv_reader *r,
+                       struct pv_err *err)
+{
+    uint64_t claim = pv_read_u64(r);
+
+    PV_TRY(pv_reader_end(r, "message of a sealed host", err));
+    if (!from->domain || from->domain->sealed)
+        return pv_refuse(err, EPROTO, "it has no domain, or was sealed before");
+    return pv_domain_sealed(from->domain, claim, pv_auditor_channel(s), err);
+}
+
 /* Only asked for while stopping; from now on its ring can be drained to the end. */
 static int stitcher_silent(struct pv_supervisor *s, struct pv_role *from, struct pv_reader *r,
                            struct pv_err *err)
@@ -230,6 +259,8 @@ static const struct {
     {PV_ROLE_READY, role_ready, FROM_ANY, PV_PH_DONE, true},
     {PV_AUDIT_DOMAIN_DONE, domain_done, FROM(PV_ROLE_AUDITOR), PV_PH_DONE, false},
     {PV_AUDIT_TRACING, tracing, FROM(PV_ROLE_AUDITOR), PV_PH_DONE, false},
+    {PV_AUDIT_WATCHED, watched, FROM(PV_ROLE_AUDITOR), PV_PH_DONE, false},
+    {PV_HOST_SEALED, host_sealed, FROM(PV_ROLE_HOST), PV_PH_DONE, false},
     {PV_STITCHER_SILENT, stitcher_silent, FROM(PV_ROLE_STITCHER), PV_PH_DONE, false},
     {PV_SUP_IMPORT, import, FROM(PV_ROLE_GATEWAY), PV_PH_STOP_GATEWAY, false},
     {PV_SUP_PACKAGES_USED, keep_packages, FROM(PV_ROLE_GATEWAY), PV_PH_RUNNING, false},

@@ -89,15 +89,36 @@ static _Noreturn void become_host(const char *host, int control, int bell)
     _exit(126);
 }
 
+/* A sealed host waits to be watched, which is the auditor's affair. */
+static void answer_control(struct host_driver *d)
+{
+    pv_automsg struct pv_msg m = {0}, watched;
+    struct pv_err err = PV_ERR_INIT;
+    static const uint8_t none[PV_DOMAIN_ID_BYTES];
+
+    if (pv_msg_recv(d->control, &m, &err) <= 0) {
+        fprintf(stderr, "driver: the host is gone: %s\n", err.text);
+        abort();
+    }
+    pv_msg_init(&watched, PV_AUDIT_WATCHED);
+    pv_buf_raw(&watched.body, none, sizeof none);
+    if (m.type == PV_HOST_SEALED)
+        must(pv_msg_send(d->control, &watched, &err), &err);
+}
+
 static void await_mode(struct host_driver *d)
 {
     struct pv_err err = PV_ERR_INIT;
 
     while (!d->mode[0]) {
         pv_automsg struct pv_msg m = {0};
-        struct pollfd p = {d->data, POLLIN, 0};
+        struct pollfd p[] = {{d->data, POLLIN, 0}, {d->control, POLLIN, 0}};
 
-        if (poll(&p, 1, WAIT_MS) != 1 || pv_msg_recv(d->data, &m, &err) <= 0) {
+        if (poll(p, 2, WAIT_MS) > 0 && p[1].revents) {
+            answer_control(d);
+            continue;
+        }
+        if (!p[0].revents || pv_msg_recv(d->data, &m, &err) <= 0) {
             fprintf(stderr, "driver: the host said nothing: %s\n", err.text);
             abort();
         }

@@ -85,10 +85,44 @@ static void a_key_is_sent_until_it_is_acknowledged(void **state)
     assert_int_equal(key_bytes_told(k0), 0);
 }
 
+/* An auditor that comes later is told as well, after it has heard of the domain. */
+static void a_seal_is_told_to_every_auditor(void **state)
+{
+    static const uint16_t told[] = {PV_AUDIT_DOMAIN, PV_AUDIT_SEALED, PV_AUDIT_DOMAINS_END};
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_domain *d = NULL;
+    struct pv_channel none, auditor;
+    int pair[2];
+
+    (void)state;
+    pv_channel_init(&none, -1);
+    assert_int_equal(pv_domains_add(&domains, "host:f@1", &d, &err), 0);
+    d->pid = 7;
+    assert_int_equal(pv_domain_sealed(d, (uint64_t)-64, &none, &err), 0);
+    assert_int_equal(pv_msg_pair(pair, &err), 0);
+    pv_channel_init(&auditor, pair[0]);
+    assert_int_equal(pv_domains_announce_all(&domains, &auditor, &err), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        pv_automsg struct pv_msg m = {.type = 0};
+
+        assert_int_equal(pv_msg_recv(pair[1], &m, &err), 1);
+        assert_int_equal(m.type, told[i]);
+        struct pv_reader r = pv_msg_reader(&m);
+        if (m.type != PV_AUDIT_SEALED)
+            continue;
+        assert_memory_equal(pv_read_raw(&r, PV_DOMAIN_ID_BYTES), d->id.bytes, sizeof d->id.bytes);
+        assert_int_equal(pv_read_u64(&r), (uint64_t)-64);
+        assert_int_equal(pv_reader_end(&r, "message", &err), 0);
+    }
+    pv_channel_done(&auditor);
+    close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_key_is_sent_until_it_is_acknowledged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_seal_is_told_to_every_auditor, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

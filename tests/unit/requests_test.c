@@ -72,12 +72,12 @@ static void test_only_the_gateway_asks_for_things(void **state)
 
 static void test_only_the_auditor_reports_domains(void **state)
 {
-    static const uint16_t reports[] = {PV_AUDIT_DOMAIN_DONE, PV_AUDIT_TRACING};
+    static const uint16_t reports[] = {PV_AUDIT_DOMAIN_DONE, PV_AUDIT_TRACING, PV_AUDIT_WATCHED};
     uint8_t domain[PV_DOMAIN_ID_BYTES] = {1};
     struct fixture f;
 
     (void)state;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < sizeof reports / sizeof reports[0]; i++) {
         begin(&f, reports[i]);
         pv_buf_raw(&f.m.body, domain, sizeof domain);
         assert_int_equal(say(&f, &f.host), -EPROTO);
@@ -102,6 +102,29 @@ static void test_a_living_domain_is_kept(void **state)
     pv_buf_raw(&f.m.body, d.id.bytes, sizeof d.id.bytes);
     assert_int_equal(say(&f, &f.s.roles[PV_ROLE_AUDITOR]), -EPROTO);
     assert_ptr_equal(f.s.domains.head, &d);
+}
+
+/* Only a host, of itself, and once. */
+static void test_a_host_seals_itself(void **state)
+{
+    struct pv_domain d = {.name = "host:f@1", .id = {{8}}, .ring = -1};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, PV_HOST_SEALED);
+    pv_buf_u64(&f.m.body, 0x1234);
+    assert_int_equal(say(&f, &f.s.roles[PV_ROLE_GATEWAY]), -EPROTO);
+    begin(&f, PV_HOST_SEALED);
+    pv_buf_u64(&f.m.body, 0x1234);
+    f.host.domain = &d;
+    assert_int_equal(say(&f, &f.host), 0);
+    assert_true(d.sealed);
+    assert_int_equal(d.claim, 0x1234);
+    begin(&f, PV_HOST_SEALED);
+    pv_buf_u64(&f.m.body, 0x99);
+    f.host.domain = &d;
+    assert_int_equal(say(&f, &f.host), -EPROTO);
+    assert_int_equal(d.claim, 0x1234);
 }
 
 static void test_malformed_messages_are_refused(void **state)
@@ -287,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_only_the_gateway_asks_for_things),
         cmocka_unit_test(test_only_the_auditor_reports_domains),
         cmocka_unit_test(test_a_living_domain_is_kept),
+        cmocka_unit_test(test_a_host_seals_itself),
         cmocka_unit_test(test_malformed_messages_are_refused),
         cmocka_unit_test(test_oversized_fields_are_refused),
         cmocka_unit_test(test_packages_in_use_stay),

@@ -58,6 +58,7 @@ struct pv_invocation {
     const void *body; /* a process's is the caller's to write to its stdin */
     size_t body_len;
     uint64_t deadline_ns; /* monotonic */
+    struct pv_call_id call;
 };
 
 /* Something an instance did that a monitor saw: an object was named, or data crossed the border. */
@@ -189,6 +190,9 @@ PV_MUST_CHECK int pv_microvm_open(struct pv_err *err);
 /* From now on the calling process runs micro-VMs and nothing else: a system call list for all its
  * threads. */
 PV_MUST_CHECK int pv_microvm_seal(struct pv_err *err);
+/* Where each thread's claim stands, counted from its list of robust locks (PV_HOST_SEALED). Before
+ * the seal. */
+PV_MUST_CHECK int pv_microvm_claim_place(int64_t *ret, struct pv_err *err);
 
 /* Closes the instance's stdin: the function reads its end. */
 void pv_instance_close_stdin(struct pv_instance *i);
