@@ -3,3 +3,4 @@ pv_script_test(integration.load SCRIPT integration/load_test.py LABELS integrati
 pv_script_test(integration.containment SCRIPT integration/containment_test.py LABELS integration priv TIMEOUT 120)
 pv_script_test(fault.chaos SCRIPT integration/chaos_test.py LABELS fault priv TIMEOUT 600)
 pv_script_test(integration.edge SCRIPT integration/edge_test.py LABELS integration priv TIMEOUT 600)
+pv_script_test(integration.reconcile SCRIPT integration/reconcile_test.py LABELS integration priv TIMEOUT 120)

@@ -106,13 +106,14 @@ _provost()
         fi ;;
     audit)
         if ((word == 2)); then
-            words='find trace path timeline export prove bundle record replay archive attach'
+            words='find trace path timeline export reconcile prove bundle record replay archive attach'
         else
             case $sub in
             find) words+=' --kind --since --limit' ;;
             trace) words+=' --back --forward --all --depth' ;;
             path) words+=' --from --to --all' ;;
             timeline) words+=' --all' ;;
+            reconcile) words+=' --since' ;;
             prove) words+=' --output --entry --key --cosigned' ;;
             archive) words+=' --keep' ;;
             bundle) words+=' --output --only --key --cosigned' ;;

@@ -8,6 +8,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv)
         {"path", "show how one thing reached another", audit_path},
         {"timeline", "tell what happened in a workflow, in order", audit_timeline},
         {"export", "write an answer as a picture or as JSON", audit_export},
+        {"reconcile", "compare the two witnesses' accounts", audit_reconcile},
         {"prove", "prove that an event stands in the log", audit_prove},
         {"record", "save what the outside witness says of a command", audit_record},
         {"replay", "make a log and a graph of what was recorded", audit_replay},

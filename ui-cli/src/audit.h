@@ -10,6 +10,7 @@ int audit_path(struct cli *cli, int argc, char **argv);
 int audit_timeline(struct cli *cli, int argc, char **argv);
 int audit_export(struct cli *cli, int argc, char **argv);
 int audit_bundle(struct cli *cli, int argc, char **argv);
+int audit_reconcile(struct cli *cli, int argc, char **argv);
 int audit_record(struct cli *cli, int argc, char **argv);
 int audit_replay(struct cli *cli, int argc, char **argv);
 int audit_prove(struct cli *cli, int argc, char **argv);

@@ -33,7 +33,8 @@ static void describe(const struct pv_files *f, pv_ref file, struct pv_files_even
     const struct pv_node *node = pv_node(f, pv_file_node(f, file));
 
     event->mode = node->mode;
-    if (node->fs == PV_FS_TREE) { /* other numbers mean nothing outside */
+    /* other numbers mean nothing outside */
+    if (node->fs == PV_FS_TREE && node->special != PV_SPECIAL_MADE) {
         event->dev = node->dev;
         event->ino = node->ino;
     }

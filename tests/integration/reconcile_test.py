@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""`provost audit reconcile` on a platform with both classes of instances: what honest hosts say and
+what the outside witness saw agree, to the last connection."""
+
+import json
+import os
+import pathlib
+import signal
+import struct
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from provost_platform import Platform, PROGRAMS, skip, together  # noqa: E402
+
+SECRET = "/var/openfaas/secrets/api-key"
+CALL = ("POST /function/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"
+        "hello")
+
+
+def reconcile(p, *args):
+    r = p.cli("audit", "reconcile", *args, check=False)
+    assert r.returncode == 0, (r.returncode, r.stdout, r.stderr)
+    return r.stdout.decode()
+
+
+def deploy(p, kvm):
+    p.cli("secret", "create", "api-key", "--from-file", "-", stdin=b"k3y")
+    p.deploy("echo", PROGRAMS / "echo", "--class", "process")
+    p.deploy("connect", PROGRAMS / "connect", "--allow-call", "echo", "--class", "process")
+    p.deploy("first", PROGRAMS / "echo", "--class", "process", "--prepare", "first-read")
+    p.script("shell", "cat | tr a-z A-Z; cat /etc/hostname > /tmp/x; (sleep 0.01) & wait\n")
+    if kvm:
+        p.deploy("show", PROGRAMS / "show", "--secret", "api-key", "--class", "microvm")
+        p.deploy("vmconnect", PROGRAMS / "connect", "--allow-call", "echo", "--class", "microvm")
+        p.deploy("crash", PROGRAMS / "crash", "--class", "microvm")
+
+
+def ask(p, name, body, expect):
+    status, answer, _ = p.request("POST", f"/function/{name}", body)
+    assert status == 200 and expect in answer, (name, status, answer)
+
+
+def use(p, kvm, rounds):
+    calls = []
+    for _ in range(rounds):
+        calls += [("echo", "hello", b"hello"), ("first", "hello", b"hello"),
+                  ("shell", "hello", b"HELLO"), ("connect", CALL, b"hello")]
+        if kvm:
+            calls += [("show", SECRET, b"k3y"), ("show", "/etc/hostname-that-is-none", b"(none)"),
+                      ("show", "/function/show", b"ELF"), ("vmconnect", CALL, b"hello")]
+    together([lambda c=c: ask(p, *c) for c in calls], 4)
+
+
+def pairs(p):
+    found = p.json("audit", "reconcile")
+    assert found["found"] == 0 and found["findings"] == [], found
+    return found["pairs"]
+
+
+def findings(p, *args):
+    """What does not reconcile, when something must not."""
+    r = p.cli("audit", "reconcile", "--json", *args, check=False)
+    assert r.returncode == 1, (r.returncode, r.stdout, r.stderr)
+    return json.loads(r.stdout)["findings"]
+
+
+def auditor_may_die(p):
+    """The programs and their watch stay; whoever comes takes up what they saw meanwhile."""
+    before = p.role("auditor")
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while p.role("auditor") in (None, before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def a_dying_monitor_is_an_alarm(p):
+    pid = p.json("describe", "show")["provost"]["host_pid"]
+    since = p.events("deployment")[-1]["id"]
+    os.kill(pid, signal.SIGUSR1)  # not one that a sanitizer takes
+    deadline = time.monotonic() + 20
+    while not (alarms := p.events("monitor-alarm")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    fields = alarms[0]["fields"]
+    assert (fields["what"], fields["arg0"], fields["pid"]) == ("killed", signal.SIGUSR1, pid), alarms
+    found = findings(p, "--since", since)
+    assert [(f["what"], f["id"]) for f in found] == [("alarm", alarms[0]["id"])], found
+    assert "ALARM" in (p.dir / "provostd.log").read_text()
+
+
+def entries(journal):
+    """(offset, length) of each entry; the length stands before it."""
+    at = 0
+    while at < len(journal):
+        (n,) = struct.unpack_from(">H", journal, at)
+        if n == 0:
+            return
+        yield at + 2, n
+        at += 2 + n
+
+
+def a_forged_log_is_found_out(p):
+    """Whoever can write the files makes the outside account of one connection that of another."""
+    events = {e["seq"]: e for e in p.events("connect")
+              if e["fields"]["addr"] == "127.0.0.1" and e["fields"]["port"] == 8080}
+    seq = max(events)
+    path = sorted((p.state / "log" / "journal").glob("0*[0-9]"))[0]
+    honest = path.read_bytes()
+    journal = bytearray(honest)
+    offset, length = list(entries(journal))[seq - int(path.name) * 16384]
+    old = struct.pack(">IQ", 8, 8080)
+    where = journal.index(old, offset, offset + length)
+    journal[where : where + len(old)] = struct.pack(">IQ", 8, 8081)
+    path.write_bytes(journal)
+    found = findings(p)
+    path.write_bytes(honest)
+    assert [f["what"] for f in found] == ["connection-unseen"], found
+    told = next(e for e in p.events("connection") if e["id"] == found[0]["id"])
+    assert told["invocation"] == found[0]["call"], (told, found)
+
+
+def main():
+    kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    rounds = 6
+    with Platform() as p:
+        deploy(p, kvm)
+        use(p, kvm, rounds)
+        if kvm:
+            p.request("POST", "/function/crash", "x")
+        reconcile(p)  # while the daemon runs
+        auditor_may_die(p)
+        use(p, kvm, rounds)
+        p.stop()
+        told = reconcile(p)
+        assert "the two accounts agree" in told, told
+        n = pairs(p)
+        print(n)
+        # of a process: what was asked for, and the callee of each that calls
+        assert n["answers"] == (12 if kvm else 10) * rounds <= n["instances"], n
+        assert n["connections"] == 2 * rounds, n
+        assert n["calls"] == (4 if kvm else 2) * rounds, n
+        assert n["opens"] == (4 if kvm else 0) * rounds, n
+        late = p.events("log-open")[0]["id"]
+        assert "agree" in reconcile(p, "--since", late)
+        bad = p.cli("audit", "reconcile", "--since", "yesterday", check=False)
+        assert bad.returncode == 2, bad
+        a_forged_log_is_found_out(p)
+        if kvm:
+            p.start()
+            a_dying_monitor_is_an_alarm(p)
+            p.stop()
+            p.cli("verify")
+
+
+if __name__ == "__main__":
+    main()
