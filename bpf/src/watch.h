@@ -5,7 +5,14 @@
  * writing) is passed over. */
 #pragma once
 
-enum { CALL_KVM_RUN = 0xae80, FILE_MODE_PATH = 0x4000, SIGNAL_MAX = 0x7f, ADDRESS_MAX = 112 };
+enum {
+    CALL_KVM_RUN = 0xae80,
+    FILE_MODE_PATH = 0x4000,
+    FILE_MODE_CREATED = 0x100000,
+    OPEN_CREATE = 0100,
+    SIGNAL_MAX = 0x7f,
+    ADDRESS_MAX = 112,
+};
 
 /* The call in which a monitor spends its time. It moves nothing between descriptors, whoever makes
  * it. */
@@ -51,6 +58,13 @@ static __always_inline void fill_monitor(struct pv_bpf_monitor *rec, struct task
         __builtin_memset(&rec->claim, 0, sizeof rec->claim);
 }
 
+/* A request opens files for reading; upkeep looks into directories only. */
+static __always_inline bool is_excused(const struct pv_bpf_monitor *rec)
+{
+    return rec->claim.purpose == PV_BPF_FOR_REQUEST ||
+           (rec->claim.purpose == PV_BPF_FOR_UPKEEP && (rec->mode & MODE_TYPE) == MODE_DIRECTORY);
+}
+
 /* what 0: a file was opened; whether that is an alarm, the claim decides. */
 static __noinline int monitor_did(struct task_struct *task, u32 what, const struct concern *c)
 {
@@ -82,7 +96,7 @@ static __noinline int monitor_did(struct task_struct *task, u32 what, const stru
         bpf_probe_read_user(rec->address, address_bytes, (const void *)c->address) == 0)
         rec->address_bytes = address_bytes;
     bool writes = file && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE;
-    bool is_claimed = !what && !writes && rec->claim.purpose != PV_BPF_NO_CLAIM;
+    bool is_claimed = !what && !writes && is_excused(rec);
     u32 bytes = __builtin_offsetof(struct pv_bpf_monitor, text) + n;
     /* the verifier has lost the bound by here */
     asm volatile("" : "+r"(bytes));
@@ -130,6 +144,24 @@ static __always_inline u32 alarm_of(u32 nr, u32 class, const u64 *args)
     }
 }
 
+/* Whether an open makes or empties what it opens. The kernel keeps neither flag; what openat2 was
+ * told is read again, so that another thread may have changed it by now: FILE_MODE_CREATED and the
+ * right to write are the file's own. */
+static __always_inline bool open_changes(u32 nr, const u64 *args)
+{
+    u64 flags = 0;
+
+    if (nr == PV_NR_creat)
+        return true;
+    if (nr == PV_NR_open)
+        flags = args[1];
+    else if (nr == PV_NR_openat)
+        flags = args[2];
+    else if (bpf_probe_read_user(&flags, sizeof flags, (const void *)args[2]) != 0)
+        return true;
+    return flags & (OPEN_CREATE | OPEN_TRUNCATE);
+}
+
 static __noinline int watch_call(struct task_struct *task, const struct call *call, u32 entry)
 {
     u32 nr = (u32)call->nr;
@@ -148,11 +180,15 @@ static __noinline int watch_call(struct task_struct *task, const struct call *ca
     if (!what && opens && call->ret >= 0) {
         struct file *file = file_of_fd(task, (u32)call->ret);
 
-        /* a place in the tree of files gives nothing of what is in it */
-        if (!file || BPF_CORE_READ(file, f_mode) & FILE_MODE_PATH)
-            return 0;
         c.file = (u64)file;
-        return monitor_did(task, 0, &c);
+        if (!file) /* another thread has moved it by now: what it was is not known */
+            return monitor_did(task, PV_BPF_ALARM_OPEN, &c);
+        u32 mode = BPF_CORE_READ(file, f_mode);
+        /* a place in the tree of files gives nothing of what is in it */
+        if (mode & FILE_MODE_PATH)
+            return 0;
+        bool changes = mode & FILE_MODE_CREATED || open_changes(nr, call->args);
+        return monitor_did(task, changes ? PV_BPF_ALARM_OPEN : 0, &c);
     }
     return what ? monitor_did(task, what, &c) : 0;
 }

@@ -2,11 +2,13 @@
 #include "pv/domain.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/sockios.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #define PAGEMAP_SCAN_COMMAND 0xc0606610u /* PAGEMAP_SCAN of Linux 6.7 */
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -28,7 +30,6 @@ static const char *const allowed[] = {
     "faccessat",
     "faccessat2",
     "fallocate",
-    "fcntl",
     "fstat",
     "fstatfs",
     "ftruncate",
@@ -74,12 +75,10 @@ static const char *const allowed[] = {
     "sched_getaffinity",
     "sched_yield",
     "sendmsg",
-    "sendto",
     "setsockopt",
     "set_robust_list",
     "shutdown",
     "sigaltstack",
-    "socketpair",
     "stat",
     "statfs",
     "statx",
@@ -175,6 +174,26 @@ static int add_memory(scmp_filter_ctx ctx)
                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
+/* Sockets lead where they were connected to: only datagrams go elsewhere, by an address. And no
+ * descriptor is told to send signals. */
+static int add_descriptors(scmp_filter_ctx ctx)
+{
+    static const unsigned controls[] = {F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,    F_GETFL,
+                                        F_SETFL,         F_ADD_SEALS, F_GET_SEALS};
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff, AF_UNIX),
+                              SCMP_A1(SCMP_CMP_MASKED_EQ,
+                                      0xffffffff & ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+                                      SOCK_STREAM));
+
+    if (rc == 0)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0));
+    for (size_t i = 0; rc == 0 && i < COUNT(controls); i++)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, controls[i]));
+    return rc;
+}
+
 int pv_microvm_seal(struct pv_err *err)
 {
     __attribute__((cleanup(release_filter))) scmp_filter_ctx ctx =
@@ -198,6 +217,8 @@ int pv_microvm_seal(struct pv_err *err)
         rc = add_commands(ctx);
     if (rc == 0)
         rc = add_memory(ctx);
+    if (rc == 0)
+        rc = add_descriptors(ctx);
     if (rc == 0)
         rc = seccomp_load(ctx);
     return rc < 0 ? pv_fail(err, rc, "seal the monitor") : 0;

@@ -129,14 +129,11 @@ static bool may_be_untold(struct pv_reconcile *r, const struct rec_row *p)
     return (d && d->died) || (r->begin && p->first - r->begin < PV_RECONCILE_WINDOW);
 }
 
-/* The host keeps so many accesses of a request and counts the rest, or died with them. */
+/* The host keeps so many accesses of a request and counts the rest. */
 static bool is_cut(const struct pv_reconcile *r, const struct rec_row *p)
 {
     const struct rec_key key = rec_call_key(p->pid, &p->call);
 
-    for (const struct rec_row *d = r->domains.rows; d; d = d->hh.next)
-        if (d->died && d->pid == p->pid)
-            return true;
     return rec_find(&r->cut, &key) != NULL;
 }
 
@@ -280,6 +277,9 @@ int pv_reconcile_event(struct pv_reconcile *r, uint64_t seq, const struct pv_eve
         r->has_witness = seq > 0; /* what its beginning said is not there */
     }
     r->seq = seq;
+    if (r->since && seq == r->since && !r->has_witness && e->kind != PV_K_LOG_OPEN)
+        PV_TRY(rec_found(r, PV_FIND_NO_WITNESS, seq, &e->invocation,
+                         "here there is no outside witness"));
     for (unsigned i = 0; i < PV_PAIR_KINDS; i++)
         while (r->pairs[i].rows && seq - r->pairs[i].rows->first >= PV_RECONCILE_WINDOW)
             PV_TRY(judge(r, (enum pv_pair_kind)i, r->pairs[i].rows));
