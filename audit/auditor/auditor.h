@@ -27,10 +27,12 @@ struct auditor {
     uint64_t looked_detach_ns;
     int key_dir;        /* borrowed; where a request to change the key is left */
     uint64_t looked_ns; /* for such a request, last */
-    bool critical;      /* an event waits that gets a checkpoint at once */
-    bool stalled;       /* the last write failed: the rings keep their records */
-    bool full;          /* the disk is; said once */
-    bool draining;      /* told to finish */
+    bool rotating;      /* a change of the key is begun: until it is done nothing else is signed */
+    uint64_t rotation_size; /* of the log with its event; 0: that is not in it */
+    bool critical;          /* an event waits that gets a checkpoint at once */
+    bool stalled;           /* the last write failed: the rings keep their records */
+    bool full;              /* the disk is; said once */
+    bool draining;          /* told to finish */
     bool control_closed;
 };
 
@@ -57,6 +59,8 @@ PV_MUST_CHECK int auditor_end_own_epoch(struct auditor *a, struct pv_err *err);
 
 /* --- rotation.c: a new log key, when the file keys/rotate asks for one --- */
 PV_MUST_CHECK int auditor_rotate_if_asked(struct auditor *a, struct pv_err *err);
+/* The change that was begun, from the step on that failed. */
+PV_MUST_CHECK int auditor_rotate_on(struct auditor *a, struct pv_err *err);
 /* The request for a change that opening the log has finished is done with. */
 PV_MUST_CHECK int auditor_rotation_found(struct auditor *a, struct pv_err *err);
 

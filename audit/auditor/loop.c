@@ -104,6 +104,11 @@ static int turn(struct auditor *a, unsigned *ret_work, struct pv_err *err)
     struct pv_err why = PV_ERR_INIT;
     *ret_work = 0;
     PV_TRY(auditor_control(a, err));
+    if (a->rotating) {
+        int rc = auditor_tolerate(a, auditor_rotate_on(a, &why), &why, err);
+        *ret_work = !a->rotating;
+        return rc;
+    }
     if (!a->stalled) {
         int rc = take(a, ret_work, &why);
         if (rc < 0)
@@ -162,6 +167,8 @@ static int finish_all(struct auditor *a, struct pv_err *err)
     do
         PV_TRY(turn(a, &work, err));
     while (work > 0 && !a->stalled);
+    if (a->rotating)
+        PV_TRY(auditor_rotate_on(a, err));
     PV_TRY(witness_emit_counters(a, err));
     PV_TRY(auditor_commit(a, err));
     for (struct producer *p = a->producers.head; p; p = p->hh.next)
@@ -190,9 +197,10 @@ int auditor_run(struct auditor *a, int signal_fd, struct pv_err *err)
     for (unsigned idle = 0; !a->draining && !a->control_closed;) {
         unsigned work;
         PV_TRY(turn(a, &work, err));
-        bool quiet = work == 0 && pv_log_size(a->log) == pv_log_signed_size(a->log);
+        bool quiet = work == 0 && !a->rotating && pv_log_size(a->log) == pv_log_signed_size(a->log);
         idle = quiet ? idle + 1 : 0;
-        int timeout_ms = a->stalled ? STALL_WAIT_MS : work ? 0 : ACTIVE_WAIT_MS;
+        bool waits = a->stalled || a->rotating;
+        int timeout_ms = waits ? STALL_WAIT_MS : work ? 0 : ACTIVE_WAIT_MS;
         bool asleep = idle > IDLE_TURNS && go_to_sleep(a);
         if (asleep) {
             struct pv_err why = PV_ERR_INIT;

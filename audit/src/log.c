@@ -34,6 +34,7 @@ void pv_log_free(struct pv_log *log)
     pv_buf_done(&log->batch);
     pv_buf_done(&log->batch_leaves);
     pv_buf_done(&log->latest);
+    pv_buf_done(&log->change);
     pv_note_signer_done(&log->signer);
     pv_note_signer_done(&log->next);
     if (log->key_dir_fd >= 0)
@@ -52,6 +53,7 @@ static struct pv_log *new_log(void)
     pv_buf_init(&log->batch, BATCH_BYTES_MAX);
     pv_buf_init(&log->batch_leaves, BATCH_BYTES_MAX);
     pv_buf_init(&log->latest, PV_NOTE_MAX);
+    pv_buf_init(&log->change, PV_NOTE_MAX);
     return log;
 }
 
@@ -276,7 +278,7 @@ int pv_log_rotate_record(struct pv_log *log, struct pv_err *err)
 {
     /* The checkpoint that both keys signed is durable before anything is said of it. */
     PV_TRY(pv_tail_sync(&log->checkpoints, err));
-    PV_TRY(pv_rotations_add(log->dir_fd, log->latest.data, log->latest.len, err));
+    PV_TRY(pv_rotations_add(log->dir_fd, &log->signer.key, log->latest.data, log->latest.len, err));
     PV_TRY(pv_log_key_publish(&log->next.key, log->key_dir_fd, err));
     return pv_log_key_publish(&log->next.key, log->dir_fd, err);
 }

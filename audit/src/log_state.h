@@ -11,7 +11,7 @@ struct pv_log {
     struct pv_note_signer signer;
     struct pv_note_signer next; /* signs beside it, when rotating */
     bool rotating;
-    bool rotated; /* found at opening: the signer is the next key, which is not settled yet */
+    struct pv_buf change; /* found at opening: the first note that the next key signed, or empty */
     struct pv_frontier tree; /* of everything appended, in memory or not */
     struct pv_tail segment;  /* the journal's file being written */
     struct pv_tail leaves;   /* its leaf hashes */

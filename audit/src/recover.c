@@ -16,22 +16,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A rotation that was cut short: the next key is the key when a checkpoint carries its signature
- * already, else the rotation did not take place. */
-static int settle_rotation(struct pv_log *log, struct pv_err *err)
+/* A rotation that was cut short took place when a checkpoint carries the next key's signature: the
+ * first such one is over its event. */
+static int note_change(struct pv_log *log, const uint8_t *note, size_t len, struct pv_err *err)
 {
-    struct pv_note_signer next;
     struct pv_checkpoint unused;
     struct pv_err why = PV_ERR_INIT;
-    int rc = pv_log_key_pending(&next, log->key_dir_fd, err);
-    if (rc <= 0)
-        return rc;
-    log->rotated = log->latest.len && pv_checkpoint_open(&next.key, log->latest.data,
-                                                         log->latest.len, &unused, &why) == 0;
-    if (log->rotated)
-        log->signer = next;
-    pv_note_signer_done(&next);
-    return log->rotated ? 0 : pv_log_key_settle(log->key_dir_fd, false, err);
+    if (log->change.len || pv_checkpoint_open(&log->next.key, note, len, &unused, &why) < 0)
+        return 0;
+    pv_buf_raw(&log->change, note, len);
+    return pv_buf_check(&log->change, "checkpoint", err);
 }
 
 /* Finds the last checkpoint and cuts off a torn one. */
@@ -41,14 +35,18 @@ static int last_checkpoint(struct pv_log *log, struct pv_checkpoint *ret, bool *
     pv_auto_checkpoint_reader struct pv_checkpoint_reader *r = NULL;
     const uint8_t *note;
     size_t len;
-    int rc;
+    int rc, pending = pv_log_key_pending(&log->next, log->key_dir_fd, err);
+    PV_TRY(pending);
     PV_TRY(pv_checkpoint_reader_open_late(&r, log->dir_fd, log->signer.key.name, err));
     while ((rc = pv_checkpoint_reader_next(r, &note, &len, err)) > 0) {
         pv_buf_reset(&log->latest);
         pv_buf_raw(&log->latest, note, len);
+        if (pending)
+            PV_TRY(note_change(log, note, len, err));
     }
     PV_TRY(rc);
-    PV_TRY(settle_rotation(log, err));
+    if (pending && !log->change.len)
+        PV_TRY(pv_log_key_settle(log->key_dir_fd, false, err));
     *ret_found = log->latest.len > 0;
     if (*ret_found) {
         rc = pv_checkpoint_open(&log->signer.key, log->latest.data, log->latest.len, ret, err);
@@ -241,8 +239,13 @@ static int mend_leaves(const struct scan *s, struct pv_log_recovery *ret, struct
 /* The rest of a rotation that was cut short, once the log is whole. */
 static int finish_rotation(struct pv_log *log, struct pv_err *err)
 {
-    PV_TRY(pv_rotations_add(log->dir_fd, log->latest.data, log->latest.len, err));
-    return pv_log_key_settle(log->key_dir_fd, true, err);
+    /* The old key cannot sign that checkpoint again, should it be lost. */
+    PV_TRY(pv_tail_sync(&log->checkpoints, err));
+    PV_TRY(pv_rotations_add(log->dir_fd, &log->signer.key, log->change.data, log->change.len, err));
+    PV_TRY(pv_log_key_settle(log->key_dir_fd, true, err));
+    log->signer = log->next;
+    pv_note_signer_done(&log->next);
+    return 0;
 }
 
 int pv_log_recover(struct pv_log *log, pv_log_scan_fn scan, void *ctx, struct pv_log_recovery *ret,
@@ -275,9 +278,9 @@ int pv_log_recover(struct pv_log *log, pv_log_scan_fn scan, void *ctx, struct pv
     if (log->tree.size < s.journal)
         return pv_refuse(err, EBADMSG, "the log's journal begins behind its last entry");
     PV_TRY(pv_tiles_start(log->tiles, err));
-    if (log->rotated)
+    found.rotated = log->change.len > 0;
+    if (found.rotated)
         PV_TRY(finish_rotation(log, err));
-    found.rotated = log->rotated;
     log->written_size = found.size = log->tree.size;
     log->signed_size = found.checkpointed_size = checkpoint.size;
     found.scanned_from = s.from;

@@ -160,7 +160,18 @@ int pv_rotations_read(int dir_fd, struct pv_buf *out, struct pv_err *err)
     return rc == -ENOENT ? 0 : rc < 0 ? pv_refuse(err, rc, "%s", why.text) : 0;
 }
 
-int pv_rotations_add(int dir_fd, const void *note, size_t len, struct pv_err *err)
+/* A line that nobody could follow would make every proof from then on worthless. */
+static int check_line(const struct pv_note_key *key, const struct pv_buf *line, struct pv_err *err)
+{
+    struct pv_note_key k = *key;
+    PV_TRY(pv_rotation_take(&k, (const char *)line->data, line->len - 1, err));
+    if (memcmp(k.public_key, key->public_key, sizeof k.public_key) == 0)
+        return pv_refuse(err, EBADMSG, "it is no event that changes the log's present key");
+    return 0;
+}
+
+int pv_rotations_add(int dir_fd, const struct pv_note_key *key, const void *note, size_t len,
+                     struct pv_err *err)
 {
     pv_autobuf struct pv_buf all, line;
     pv_buf_init(&all, PV_ROTATIONS_MAX);
@@ -169,6 +180,7 @@ int pv_rotations_add(int dir_fd, const void *note, size_t len, struct pv_err *er
     PV_TRY(pv_rotations_read(dir_fd, &all, err));
     if (all.len >= line.len && memcmp(all.data + all.len - line.len, line.data, line.len) == 0)
         return 0;
+    PV_TRY(check_line(key, &line, err));
     pv_buf_raw(&all, line.data, line.len);
     PV_TRY(pv_buf_check(&all, "list of changes of the log's key", err));
     return pv_replace_file_at(dir_fd, PV_LOG_ROTATIONS, all.data, all.len, 0644, err);

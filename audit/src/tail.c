@@ -14,7 +14,9 @@ int pv_tail_open(struct pv_tail *t, int dir_fd, const char *name, struct pv_err 
         openat(dir_fd, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0 || fstat(fd, &st) < 0)
         return pv_fail(err, errno, "open '%s' for appending", name);
-    *t = (struct pv_tail){.fd = PV_TAKE_FD(fd), .bytes = (uint64_t)st.st_size};
+    /* Whoever wrote it last may have died before the sync. */
+    *t = (struct pv_tail){
+        .fd = PV_TAKE_FD(fd), .bytes = (uint64_t)st.st_size, .dirty = st.st_size > 0};
     return 0;
 }
 

@@ -11,7 +11,7 @@ struct pv_tail {
     int fd;            /* owned; -1: none */
     uint64_t bytes;    /* good length */
     uint64_t reserved; /* length for which the file system has set blocks aside */
-    bool dirty;        /* written since the last sync */
+    bool dirty;        /* may hold what no sync has made durable */
     bool torn;         /* a failed write could not be cut off yet */
 };
 
@@ -24,6 +24,6 @@ void pv_tail_reserve(struct pv_tail *t);
 PV_MUST_CHECK int pv_tail_append(struct pv_tail *t, const void *p, size_t len, struct pv_err *err);
 /* Cuts the file to that length. */
 PV_MUST_CHECK int pv_tail_cut(struct pv_tail *t, uint64_t bytes, struct pv_err *err);
-/* fdatasync when something was written. */
+/* fdatasync, unless all that the file holds was synced already. */
 PV_MUST_CHECK int pv_tail_sync(struct pv_tail *t, struct pv_err *err);
 void pv_tail_close(struct pv_tail *t);

@@ -1,9 +1,11 @@
 /* Runs the real auditor, plays its supervisor and its producers, kills it, and looks at the log. */
 #include "pv/clock.h"
 #include "pv/evidence_log.h"
+#include "pv/io.h"
 #include "pv/msg.h"
 #include "pv/ring.h"
 #include "pv/role.h"
+#include "pv/rotations.h"
 #include "pv/verify.h"
 
 #include <fcntl.h>
@@ -614,6 +616,22 @@ static void remount_log(const char *options, unsigned long flags)
         fail_msg("mount: %s", strerror(errno));
 }
 
+static void mount_log(const char *options)
+{
+    close(t.log_fd);
+    remount_log(options, 0);
+    t.log_fd = openat(t.dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void unmount_log(void)
+{
+    char path[64];
+    close(t.log_fd);
+    snprintf(path, sizeof path, "%s/log", t.dir);
+    assert_int_equal(umount(path), 0);
+    t.log_fd = -1;
+}
+
 /* Producers come, go and misbehave while the disk is full; afterwards everything is there, by
  * itself. */
 static void a_full_disk_only_delays(void **state)
@@ -623,9 +641,7 @@ static void a_full_disk_only_delays(void **state)
     enum { EVENTS = 20000 };
     uint8_t garbage[8] = {1, 0, 0, 0};
     uint64_t head;
-    close(t.log_fd);
-    remount_log("size=512k,mode=0700,uid=65534,gid=65534", 0);
-    t.log_fd = openat(t.dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mount_log("size=512k,mode=0700,uid=65534,gid=65534");
     start_auditor();
     open_client(&c);
     emit(&c, EVENTS); /* three times what the disk holds, less than the ring does */
@@ -656,11 +672,117 @@ static void a_full_disk_only_delays(void **state)
     close(c.ring);
     close(dying.ring);
     close(bad.ring);
-    close(t.log_fd);
-    char path[64];
-    snprintf(path, sizeof path, "%s/log", t.dir);
-    assert_int_equal(umount(path), 0);
-    t.log_fd = -1;
+    unmount_log();
+}
+
+enum { FILES_MAX = 100 };
+
+/* No file can be made any more; those that are there still grow. */
+static void use_up_inodes(bool undo)
+{
+    char name[16];
+    for (unsigned i = 0; i < FILES_MAX; i++) {
+        snprintf(name, sizeof name, "filler%u", i);
+        if (undo) {
+            (void)unlinkat(t.log_fd, name, 0);
+            continue;
+        }
+        int fd = openat(t.log_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+            assert_int_equal(errno, ENOSPC);
+        else
+            close(fd);
+    }
+}
+
+static bool has_key_file(const char *name)
+{
+    return faccessat(t.key_fd, name, F_OK, 0) == 0;
+}
+
+static void await_key_file(const char *name, bool there)
+{
+    uint64_t until = pv_now_mono_ns() + 10 * PV_NS_PER_S;
+    while (has_key_file(name) != there) {
+        assert_true(pv_now_mono_ns() < until);
+        usleep(1000);
+    }
+}
+
+static void read_key(struct pv_note_key *ret)
+{
+    pv_autobuf struct pv_buf text;
+    struct pv_err err = PV_ERR_INIT;
+    pv_buf_init(&text, 8192);
+    assert_int_equal(pv_read_file_at(t.log_fd, "log.pub", &text, &err), 0);
+    assert_int_equal(pv_note_key_parse((const char *)text.data, text.len, ret, &err), 0);
+}
+
+enum end { HERE, KILLED, DRAINED };
+
+/* A change of key that begins on a full disk, where no file can be made. Nothing else is signed
+ * until it is through, which it is once there is room: by this auditor, or by the next one. */
+static void change_key_without_room(struct client *c, enum end then)
+{
+    pv_automsg struct pv_msg m;
+    use_up_inodes(false);
+    close(openat(t.key_fd, "rotate", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    for (unsigned i = 0; i < 30 && !has_key_file("log.key.next"); i++) {
+        emit(c, 1); /* an idle auditor tries to publish first, which takes a file */
+        usleep(300 * 1000);
+    }
+    emit(c, 5);
+    usleep(1200 * 1000); /* it tries again, several times */
+    assert_true(has_key_file("log.key.next"));
+    assert_true(pv_producer_signed_dseq(c->producer) < pv_producer_next_dseq(c->producer));
+    pv_msg_init(&m, PV_ROLE_DRAIN);
+    if (then == DRAINED)
+        send_msg(&m);
+    if (then == DRAINED)
+        assert_int_not_equal(reap(), 0); /* it says that not everything is signed */
+    if (then == KILLED)
+        kill_auditor();
+    use_up_inodes(true);
+    if (then != HERE) {
+        start_auditor();
+        announce(c, false, false);
+    }
+    await_key_file("log.key.next", false);
+    await_key_file("rotate", false);
+    await_signed(c);
+}
+
+static void a_change_of_key_waits_for_room(void **state)
+{
+    (void)state;
+    struct client c;
+    struct pv_note_key key, last;
+    struct pv_err err = PV_ERR_INIT;
+    pv_autobuf struct pv_buf rotations;
+    mount_log("nr_inodes=100,mode=0700,uid=65534,gid=65534");
+    start_auditor();
+    open_client(&c);
+    emit(&c, 10);
+    await_signed(&c);
+    read_key(&key);
+    change_key_without_room(&c, HERE);
+    change_key_without_room(&c, KILLED);
+    change_key_without_room(&c, DRAINED);
+    drain_auditor();
+    struct pv_verify_result res = verify(PV_VERDICT_OK);
+    assert_int_equal(res.faults, 0);
+    assert_int_equal(res.rotations, 3);
+    assert_int_equal(count_events(NULL, PV_K_KEY_ROTATION, NULL), 3);
+    assert_int_equal(count_events(&c.id, PV_K_LIMIT, NULL), pv_producer_next_dseq(c.producer) - 1);
+    pv_buf_init(&rotations, PV_ROTATIONS_MAX);
+    assert_int_equal(pv_read_file_at(t.log_fd, "rotations", &rotations, &err), 0);
+    if (pv_rotations_follow(&key, rotations.data, rotations.len, &err) < 0)
+        fail_msg("%s", err.text);
+    read_key(&last);
+    assert_memory_equal(key.public_key, last.public_key, sizeof key.public_key);
+    pv_producer_close(c.producer, "end");
+    close(c.ring);
+    unmount_log();
 }
 
 /* The supervisor keeps a key until it is told that the auditor does: the message may come again. */
@@ -699,6 +821,7 @@ int main(void)
         CASE(a_lost_checkpoint_loses_no_event),
         CASE(a_ring_removed_by_hand_leaves_no_key),
         CASE(a_full_disk_only_delays),
+        CASE(a_change_of_key_waits_for_room),
         CASE(a_key_may_be_sent_twice),
     };
     if (geteuid() != 0) {

@@ -19,12 +19,15 @@ static struct faults plan;
 static bool armed;
 static uint64_t *calls; /* that could have failed; shared with the child */
 
-/* Files that were written to, with the length that a sync made durable. */
-static struct {
-    char path[128];
-    off_t durable;
-} files[512];
-static unsigned n_files;
+/* Files that were written to, with the length that a sync made durable; shared with the child. */
+enum { FILES_MAX = 512 };
+static struct written {
+    unsigned n;
+    struct {
+        char path[128];
+        off_t durable;
+    } file[FILES_MAX];
+} * files;
 
 static off_t length_of(int fd)
 {
@@ -42,23 +45,24 @@ static void note_file(int fd, off_t durable, bool known_only)
         return;
     path[n] = 0;
     unsigned i = 0;
-    while (i < n_files && strcmp(files[i].path, path) != 0)
+    while (i < files->n && strcmp(files->file[i].path, path) != 0)
         i++;
-    if (i == n_files && (known_only || n_files == sizeof files / sizeof *files))
+    if (i == files->n && (known_only || files->n == FILES_MAX))
         return;
-    if (i < n_files && !known_only)
+    if (i < files->n && !known_only)
         return;
-    if (i == n_files)
-        memcpy(files[n_files++].path, path, (size_t)n + 1);
-    files[i].durable = durable;
+    if (i == files->n)
+        memcpy(files->file[files->n++].path, path, (size_t)n + 1);
+    files->file[i].durable = durable;
 }
 
-static void lose_power(void)
+void faults_lose_power(void)
 {
-    for (unsigned i = 0; i < n_files; i++) {
+    for (unsigned i = 0; i < files->n; i++) {
         struct stat st;
-        if (stat(files[i].path, &st) == 0 && st.st_size > files[i].durable)
-            (void)!truncate(files[i].path, files[i].durable);
+        const char *path = files->file[i].path;
+        if (stat(path, &st) == 0 && st.st_size > files->file[i].durable)
+            (void)!truncate(path, files->file[i].durable);
     }
     _exit(FAULTS_DIED);
 }
@@ -69,7 +73,7 @@ static bool strikes(void)
     if (!armed || (*calls)++ != plan.at)
         return false;
     if (plan.die && plan.power)
-        lose_power();
+        faults_lose_power();
     if (plan.die)
         _exit(FAULTS_DIED);
     errno = plan.error;
@@ -91,7 +95,7 @@ static bool strikes(void)
     {                                                                                              \
         if (strikes())                                                                             \
             return -1;                                                                             \
-        if (plan.power)                                                                            \
+        if (files)                                                                                 \
             note_file(fd, length_of(fd), true);                                                    \
         return __real_##name(fd);                                                                  \
     }
@@ -114,7 +118,7 @@ ssize_t __real_write(int fd, const void *p, size_t len);
 ssize_t __wrap_write(int fd, const void *p, size_t len);
 ssize_t __wrap_write(int fd, const void *p, size_t len)
 {
-    if (plan.power)
+    if (files)
         note_file(fd, length_of(fd), false);
     if (!armed || *calls != plan.at)
         return strikes() ? -1 : __real_write(fd, p, len);
@@ -169,6 +173,10 @@ int faults_run(int (*work)(void *ctx, struct pv_err *err), void *ctx)
     if (!calls)
         calls = faults_shared(sizeof *calls);
     *calls = 0;
+    if (!files)
+        files = faults_shared(sizeof *files);
+    if (!plan.goes_on)
+        files->n = 0;
     pid_t pid = fork();
     if (pid == 0) {
         armed = true;

@@ -11,11 +11,14 @@
 enum { FAULTS_DIED = 9, FAULTS_REFUSED = 3 };
 
 struct faults {
-    uint64_t at; /* this call, counted from 0 */
-    bool die;    /* instead of failing */
-    bool power;  /* and what was not synced goes with it */
-    int error;   /* it fails with */
+    uint64_t at;  /* this call, counted from 0 */
+    bool die;     /* instead of failing */
+    bool power;   /* and what was not synced goes with it, in this run and those before */
+    bool goes_on; /* it is not the first run of its kind: what is unsynced stays so */
+    int error;    /* it fails with */
 };
+/* The power fails now: for a child alone. */
+_Noreturn void faults_lose_power(void);
 /* For the next run; nothing is struck until then. */
 void faults_plan(const struct faults *f);
 /* Whether calls count, from here on; what it was. */

@@ -5,6 +5,7 @@
 #include "faults.h"
 #include "log_fixture.h"
 
+#include "pv/rotations.h"
 #include "pv/verify.h"
 
 #include <errno.h>
@@ -28,13 +29,55 @@ static struct {
 } * told;
 static struct faults plan;
 
+/* A failure that may pass is tried again, as the auditor does: the same step, and no other. */
+static int again(int (*step)(struct pv_log *, struct pv_err *), struct pv_log *log,
+                 struct pv_err *err)
+{
+    int rc = step(log, err);
+    return rc == -ENOSPC ? step(log, err) : rc;
+}
+
+static int publish(struct pv_log *log, struct pv_err *err)
+{
+    return pv_log_publish(log, true, err);
+}
+
+static int next_key(struct pv_log *log, struct pv_err *err)
+{
+    uint8_t unused[32];
+    return pv_log_rotate_begin(log, unused, err);
+}
+
+/* The next key, and the event that names it. */
+static int begin_change(struct log_fixture *f, unsigned domain, struct pv_err *err)
+{
+    struct pv_event e;
+    uint8_t next[32];
+    PV_TRY(again(next_key, f->log, err));
+    PV_TRY(pv_log_rotate_begin(f->log, next, err)); /* the same one */
+    pv_event_init(&e, PV_K_KEY_ROTATION, NULL);
+    pv_event_bytes(&e, pv_log_key(f->log)->public_key, sizeof next);
+    pv_event_bytes(&e, next, sizeof next);
+    bool was_armed = faults_arm(false);
+    fixture_put(f, domain, &e, 0);
+    (void)faults_arm(was_armed);
+    return 0;
+}
+
+/* Once both keys signed its event. */
+static int end_change(struct log_fixture *f, struct pv_err *err)
+{
+    PV_TRY(again(pv_log_rotate_record, f->log, err));
+    told->changes++;
+    return again(pv_log_rotate_end, f->log, err);
+}
+
 /* Opens the log and works: enough for full and partial tiles, several commits, and a change of key
- * in the middle. A failure that may pass is tried again, as the auditor does. */
+ * in the middle. */
 static int work(void *ctx, struct pv_err *err)
 {
     struct log_fixture *f = ctx;
     struct pv_log_recovery found;
-    uint8_t next[32];
     PV_TRY(pv_log_open(&f->log, f->log_fd, f->key_fd, NULL, NULL, &found, err));
     for (unsigned round = 0; round < ROUNDS; round++) {
         bool was_armed = faults_arm(false);
@@ -42,20 +85,12 @@ static int work(void *ctx, struct pv_err *err)
         fixture_append(f, EVENTS);
         (void)faults_arm(was_armed);
         if (round == 3)
-            PV_TRY(pv_log_rotate_begin(f->log, next, err));
-        int rc = pv_log_commit(f->log, err);
-        if (rc == -ENOSPC)
-            rc = pv_log_commit(f->log, err);
-        PV_TRY(rc);
+            PV_TRY(begin_change(f, 0, err));
+        PV_TRY(again(pv_log_commit, f->log, err));
         told->signed_size = pv_log_signed_size(f->log);
         if (round == 3)
-            PV_TRY(pv_log_rotate_record(f->log, err));
-        if (round == 3)
-            PV_TRY(pv_log_rotate_end(f->log, err));
-        rc = pv_log_publish(f->log, true, err);
-        if (rc == -ENOSPC)
-            rc = pv_log_publish(f->log, true, err);
-        PV_TRY(rc);
+            PV_TRY(end_change(f, err));
+        PV_TRY(again(publish, f->log, err));
     }
     return 0;
 }
@@ -63,21 +98,11 @@ static int work(void *ctx, struct pv_err *err)
 /* By an event of that domain; the child uses one, the parent the other. */
 static int change_key(struct log_fixture *f, unsigned domain, struct pv_err *err)
 {
-    struct pv_event e;
-    uint8_t next[32];
-    PV_TRY(pv_log_rotate_begin(f->log, next, err));
-    pv_event_init(&e, PV_K_KEY_ROTATION, NULL);
-    pv_event_bytes(&e, pv_log_key(f->log)->public_key, sizeof next);
-    pv_event_bytes(&e, next, sizeof next);
-    bool was_armed = faults_arm(false);
-    fixture_put(f, domain, &e, 0);
-    (void)faults_arm(was_armed);
-    PV_TRY(pv_log_write(f->log, err));
-    PV_TRY(pv_log_commit(f->log, err));
-    PV_TRY(pv_log_rotate_record(f->log, err));
-    told->changes++;
-    PV_TRY(pv_log_rotate_end(f->log, err));
-    return pv_log_publish(f->log, true, err);
+    PV_TRY(begin_change(f, domain, err));
+    PV_TRY(again(pv_log_write, f->log, err));
+    PV_TRY(again(pv_log_commit, f->log, err));
+    PV_TRY(end_change(f, err));
+    return again(publish, f->log, err);
 }
 
 /* One change of the key after the other. */
@@ -213,6 +238,92 @@ static void the_process_dies_at_every_step_of_a_change_of_key(void **state)
     sweep_changes(true, true, 0);
 }
 
+static int open_and_lose_power(void *ctx, struct pv_err *err)
+{
+    struct log_fixture *f = ctx;
+    struct pv_log_recovery found;
+    PV_TRY(pv_log_open(&f->log, f->log_fd, f->key_fd, NULL, NULL, &found, err));
+    faults_lose_power();
+}
+
+/* The process is killed at any step; the next one finishes the change, and then the power fails. */
+static void the_power_fails_after_a_killed_change_of_key(void **state)
+{
+    uint64_t calls = 0;
+    (void)state;
+    for (uint64_t at = 0; calls == 0; at++) {
+        struct log_fixture f;
+        struct pv_note_key first;
+        fixture_init(&f);
+        fixture_open(&f);
+        fixture_append(&f, 2);
+        fixture_commit(&f);
+        fixture_close(&f);
+        published_key(&f, &first);
+        plan = (struct faults){.at = at, .die = true};
+        faults_plan(&plan);
+        if (run_child(&f, change_keys) == 0)
+            calls = faults_calls();
+        plan = (struct faults){.at = UINT64_MAX, .power = true, .goes_on = true};
+        faults_plan(&plan);
+        assert_int_equal(faults_run(open_and_lose_power, &f), FAULTS_DIED);
+        check_after(&f, 2);
+        check_keys(&f, &first);
+        fixture_done(&f);
+    }
+    assert_true(calls > 50);
+}
+
+static uint64_t follow_rotations(const struct log_fixture *f, struct pv_note_key *k)
+{
+    struct pv_err err = PV_ERR_INIT;
+    pv_autobuf struct pv_buf text;
+    fixture_read(f, "rotations", &text);
+    if (pv_rotations_follow(k, text.data, text.len, &err) < 0)
+        fail_msg("%s", err.text);
+    return k->n_older;
+}
+
+/* Whatever both keys signed later: the change is the first checkpoint that they did. */
+static void a_change_of_key_is_found_under_later_checkpoints(void **state)
+{
+    struct log_fixture f;
+    struct pv_note_key first;
+    struct pv_err err = PV_ERR_INIT;
+    (void)state;
+    fixture_init(&f);
+    fixture_open(&f);
+    fixture_append(&f, 4);
+    fixture_commit(&f);
+    published_key(&f, &first);
+    assert_int_equal(begin_change(&f, 0, &err), 0);
+    fixture_commit(&f);
+    fixture_append(&f, 3);
+    fixture_commit(&f);
+    fixture_close(&f);
+    plan = (struct faults){.at = UINT64_MAX};
+    check_after(&f, 8);
+    assert_int_equal(follow_rotations(&f, &first), 1);
+    fixture_done(&f);
+}
+
+/* A list that nobody could follow would be the end of every proof. */
+static void what_changes_no_key_is_not_listed(void **state)
+{
+    struct log_fixture f;
+    struct pv_err err = PV_ERR_INIT;
+    (void)state;
+    fixture_init(&f);
+    fixture_open(&f);
+    assert_int_equal(next_key(f.log, &err), 0);
+    fixture_append(&f, 4);
+    fixture_commit(&f);
+    assert_int_equal(pv_log_rotate_record(f.log, &err), -EBADMSG);
+    assert_true(faccessat(f.log_fd, "rotations", F_OK, 0) < 0 && errno == ENOENT);
+    fixture_close(&f);
+    fixture_done(&f);
+}
+
 static void sweep(bool die, bool power, int error)
 {
     uint64_t calls = 0, struck = 0;
@@ -268,6 +379,9 @@ int main(void)
         cmocka_unit_test(the_power_fails_at_every_call),
         cmocka_unit_test(every_call_of_a_change_of_key_fails),
         cmocka_unit_test(the_process_dies_at_every_step_of_a_change_of_key),
+        cmocka_unit_test(the_power_fails_after_a_killed_change_of_key),
+        cmocka_unit_test(a_change_of_key_is_found_under_later_checkpoints),
+        cmocka_unit_test(what_changes_no_key_is_not_listed),
     };
     told = faults_shared(sizeof *told);
     return cmocka_run_group_tests(tests, NULL, NULL);
