@@ -45,6 +45,8 @@ int auditor_detach_if_asked(struct auditor *a, struct pv_err *err)
         return 0;
     if (rc < 0)
         pv_log(PV_LOG_WARN, "%s", why.text);
+    if (rc < 0 && rc != -EBADMSG)
+        return 0; /* it may be read at a later turn */
     rc = rc > 0 ? detach(a, &q, err) : 0;
     return rc < 0 ? pv_wrap(err, rc, "detach entries") : pv_detach_answered(a->key_dir, err);
 }

@@ -9,6 +9,8 @@
 #include <uthash.h>
 
 enum { PRODUCER_NO_SLOT = -1 };
+/* The witness that a gap event names, before the domain in hex. */
+#define PRODUCER_GAP_WITNESS "inside "
 
 struct producer {
     struct pv_domain_id id; /* key; drawn by the supervisor, so the hash needs no key */

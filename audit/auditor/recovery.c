@@ -112,9 +112,27 @@ static void note_close(struct auditor *a, const struct pv_event *event)
     if (!closed)
         return;
     closed->closed = true;
-    /* Without a slot it was seen off completely: only the living are kept in memory. */
-    if (closed->slot == PRODUCER_NO_SLOT)
+    /* Without a slot it was seen off completely: only the living are kept in memory, and those that
+     * could be seen off once more and leave another gap. */
+    if (closed->slot == PRODUCER_NO_SLOT && !closed->unrecorded_said)
         producers_remove(&a->producers, closed);
+}
+
+/* What an ended producer left unrecorded was said. */
+static int note_gap(struct auditor *a, const struct pv_event *event, struct pv_err *err)
+{
+    static const char inside[] = PRODUCER_GAP_WITNESS;
+    char witness[sizeof inside + 2 * PV_DOMAIN_ID_BYTES];
+    struct pv_domain_id id;
+    pv_event_get_text(event, "witness", witness, sizeof witness);
+    if (strncmp(witness, inside, sizeof inside - 1) != 0 ||
+        !pv_unhex(witness + sizeof inside - 1, id.bytes, sizeof id.bytes))
+        return 0;
+    struct producer *p = producers_get(&a->producers, &id);
+    if (!p)
+        return pv_fail(err, ENOMEM, "remember a domain");
+    p->unrecorded_said = true;
+    return 0;
 }
 
 /* What no checkpoint covers is kept only with the right tag at the right number. */
@@ -164,6 +182,8 @@ int auditor_scan_entry(void *ctx, const struct pv_log_entry *entry, const struct
     p->next_dseq = event->dseq + 1;
     if (event->kind == PV_K_DOMAIN_CLOSE)
         note_close(a, event);
+    if (event->kind == PV_K_GAP)
+        PV_TRY(note_gap(a, event, err));
     note_disclosure(a, event);
     return 0;
 }

@@ -96,7 +96,7 @@ int auditor_emit_unrecorded(struct auditor *a, const struct producer *p, uint64_
     char witness[16 + 2 * PV_DOMAIN_ID_BYTES], hex[2 * PV_DOMAIN_ID_BYTES + 1];
     struct pv_event e;
     pv_hex(p->id.bytes, sizeof p->id.bytes, hex);
-    snprintf(witness, sizeof witness, "inside %s", hex);
+    snprintf(witness, sizeof witness, PRODUCER_GAP_WITNESS "%s", hex);
     pv_event_init(&e, PV_K_GAP, NULL);
     pv_event_text(&e, witness);
     pv_event_u64(&e, 0);

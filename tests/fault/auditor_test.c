@@ -14,6 +14,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -785,6 +786,54 @@ static void a_change_of_key_waits_for_room(void **state)
     unmount_log();
 }
 
+/* The auditor dies before its supervisor has read that a domain is done with: asked again, the next
+ * one does not say again what was lost. */
+static void what_was_not_recorded_is_said_once(void **state)
+{
+    (void)state;
+    struct client c;
+    start_auditor();
+    open_client(&c);
+    emit(&c, 10);
+    await_signed(&c);
+    atomic_store(pv_producer_unrecorded(c.producer), 7);
+    say(PV_AUDIT_DOMAIN_GONE, &c.id);
+    await(PV_AUDIT_DOMAIN_DONE, &c.id);
+    kill_auditor();
+    start_auditor();
+    announce(&c, false, true);
+    say(PV_AUDIT_DOMAINS_END, NULL);
+    await(PV_AUDIT_DOMAIN_DONE, &c.id);
+    drain_auditor();
+    assert_int_equal(count_events(NULL, PV_K_GAP, NULL), 1);
+    assert_int_equal(verify(PV_VERDICT_OK).open_domains, 0);
+    pv_producer_close(c.producer, "end");
+    close(c.ring);
+}
+
+/* The request waits while it cannot be read; one that makes no sense is dropped. */
+static void a_request_to_detach_outlives_a_failed_read(void **state)
+{
+    (void)state;
+    struct client c;
+    int fd = openat(t.key_fd, "detach", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, "junk\n", 5), 5); /* root's own: the auditor may not read it */
+    start_auditor();
+    open_client(&c);
+    for (unsigned i = 0; i < 4; i++) {
+        emit(&c, 1);
+        await_signed(&c);
+        usleep(300 * 1000);
+    }
+    assert_true(has_key_file("detach"));
+    assert_int_equal(fchmod(fd, 0644), 0);
+    close(fd);
+    await_key_file("detach", false);
+    pv_producer_close(c.producer, "end");
+    drain_auditor();
+    close(c.ring);
+}
+
 /* The supervisor keeps a key until it is told that the auditor does: the message may come again. */
 static void a_key_may_be_sent_twice(void **state)
 {
@@ -822,6 +871,8 @@ int main(void)
         CASE(a_ring_removed_by_hand_leaves_no_key),
         CASE(a_full_disk_only_delays),
         CASE(a_change_of_key_waits_for_room),
+        CASE(what_was_not_recorded_is_said_once),
+        CASE(a_request_to_detach_outlives_a_failed_read),
         CASE(a_key_may_be_sent_twice),
     };
     if (geteuid() != 0) {
