@@ -174,16 +174,24 @@ int pv_cosignature_check(const struct pv_cosigner_key *k, const void *note, size
     uint64_t newest = 0, at;
     bool found = false;
     struct pv_note_signature s;
-    int rc;
+    struct pv_err why = PV_ERR_INIT;
+    int rc, bad = 0;
     PV_TRY(pv_note_split(note, len, &text, &text_len, &line, err));
     for (unsigned n = 0; (rc = pv_note_next_signature(&line, end, n, &s, err)) > 0; n++) {
         if (!made_by(&s, k))
             continue;
-        PV_TRY(check_line(k, &s, text, text_len, &at, err));
+        /* Anybody can put a line of this name and hash beside the good one. */
+        int odd = check_line(k, &s, text, text_len, &at, &why);
+        if (odd < 0) {
+            bad = odd;
+            continue;
+        }
         newest = at > newest ? at : newest;
         found = true;
     }
     PV_TRY(rc);
+    if (!found && bad)
+        return pv_refuse(err, -bad, "%s", why.text);
     if (!found)
         return pv_refuse(err, ENOKEY, "no cosignature by '%s'", k->name);
     *ret_time_s = newest;

@@ -47,24 +47,51 @@ static const char *lines_of(const struct pv_buf *note, const char *text, size_t 
     return lines;
 }
 
-/* Each line once, as far as a note has room. */
-static void add_cosignatures(const struct pv_buf *note, const char *text, size_t len,
-                             struct pv_buf *out, unsigned *lines, unsigned *ret_added)
+static bool same_signer(const struct pv_note_signature *a, const struct pv_note_signature *b)
+{
+    return a->raw_len == b->raw_len && a->name_len == b->name_len &&
+           memcmp(a->name, b->name, a->name_len) == 0 &&
+           memcmp(a->raw, b->raw, PV_NOTE_KEY_HASH_BYTES) == 0;
+}
+
+/* The note's signature line of that number, when it is a cosignature and none before it names the
+ * same key; NULL when it is not. */
+static const char *cosignature(const struct pv_buf *note, const char *text, size_t len,
+                               unsigned number, size_t *ret_bytes)
 {
     const char *end = (const char *)note->data + note->len;
-    struct pv_note_signature s;
+    struct pv_note_signature s[PV_NOTE_SIGNATURES_MAX];
     struct pv_err ignored = PV_ERR_INIT;
     const char *at = lines_of(note, text, len), *line = at;
-    for (unsigned n = 0; at && pv_note_next_signature(&at, end, n, &s, &ignored) > 0; line = at) {
-        size_t bytes = (size_t)(at - line);
-        n++;
-        if (s.raw_len != PV_NOTE_RAW_MAX || *lines == PV_NOTE_SIGNATURES_MAX ||
-            out->len + bytes > PV_NOTE_MAX || memmem(out->data, out->len, line, bytes))
-            continue;
-        pv_buf_raw(out, line, bytes);
-        ++*lines;
-        ++*ret_added;
+    for (unsigned n = 0; at && pv_note_next_signature(&at, end, n, &s[n], &ignored) > 0; n++) {
+        if (n == number && s[n].raw_len != PV_NOTE_RAW_MAX)
+            return NULL;
+        for (unsigned i = 0; n == number && i < n; i++)
+            if (same_signer(&s[i], &s[n]))
+                return NULL;
+        *ret_bytes = (size_t)(at - line);
+        if (n == number)
+            return line;
+        line = at;
     }
+    return NULL;
+}
+
+/* Each line once, as far as a note has room. What is a good one is not known here: every note in
+ * turn adds a line, so that none takes the room of all others. */
+static void add_cosignatures(const struct pv_buf *notes, size_t n, const char *text, size_t len,
+                             struct pv_buf *out, unsigned lines, unsigned *ret_added)
+{
+    for (unsigned number = 0; number < PV_NOTE_SIGNATURES_MAX; number++)
+        for (size_t i = 0; i < n; i++) {
+            size_t bytes;
+            const char *line = cosignature(&notes[i], text, len, number, &bytes);
+            if (!line || lines + *ret_added == PV_NOTE_SIGNATURES_MAX ||
+                out->len + bytes > PV_NOTE_MAX || memmem(out->data, out->len, line, bytes))
+                continue;
+            pv_buf_raw(out, line, bytes);
+            ++*ret_added;
+        }
 }
 
 static unsigned count_lines(const struct pv_buf *b, size_t from)
@@ -87,10 +114,8 @@ static int join(const struct pv_note_key *key, const struct pv_buf *notes, size_
     pv_buf_raw(out, "\n", 1);
     size_t signatures = out->len;
     PV_TRY(pv_note_copy_signatures(key, note->data, note->len, out, err));
-    unsigned all = count_lines(out, signatures);
     *ret_cosignatures = 0;
-    for (size_t i = 0; i < n; i++)
-        add_cosignatures(&notes[i], text, len, out, &all, ret_cosignatures);
+    add_cosignatures(notes, n, text, len, out, count_lines(out, signatures), ret_cosignatures);
     return pv_buf_check(out, "cosigned checkpoint", err);
 }
 

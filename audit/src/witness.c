@@ -28,6 +28,8 @@ struct pv_witness {
     int dir_fd;                 /* owned */
     int lock_fd;                /* owned; holds the lock */
     struct pv_note_key log_key; /* the one in force, without those before it */
+    struct pv_note_key given;   /* with those: what they sign is not believed, but told from a
+                                   stranger's */
     struct pv_cosigner cosigner;
     struct pv_checkpoint seen; /* size 0 when nothing was cosigned yet */
     uint64_t seen_s;           /* when it was cosigned last */
@@ -90,7 +92,7 @@ static int recall_key(struct pv_witness *w, const struct pv_note_key *given, str
     struct pv_err why = PV_ERR_INIT;
     pv_autobuf struct pv_buf text;
     pv_buf_init(&text, LOG_KEY_MAX);
-    w->log_key = *given;
+    w->log_key = w->given = *given;
     w->log_key.n_older = 0;
     int rc = pv_read_file_at(w->dir_fd, LOG_KEY_FILE, &text, &why);
     if (rc == -ENOENT)
@@ -358,6 +360,15 @@ static int prove(const struct pv_witness *w, const struct pv_log_source *source,
     return rc < 0 ? rc : (int)PV_WITNESS_COSIGNED;
 }
 
+/* From before the key was changed: the log as it was then. */
+static bool is_by_older_key(const struct pv_witness *w, const struct pv_buf *note,
+                            struct pv_checkpoint *ret)
+{
+    struct pv_err ignored = PV_ERR_INIT;
+    return pv_checkpoint_open(&w->given, note->data, note->len, ret, &ignored) == 0 &&
+           ret->size < w->seen.size;
+}
+
 static int follow_note(struct pv_witness *w, const struct pv_log_source *source,
                        const struct pv_buf *note, uint64_t now_s, struct pv_err *err)
 {
@@ -366,6 +377,8 @@ static int follow_note(struct pv_witness *w, const struct pv_log_source *source,
     pv_autobuf struct pv_buf line;
     pv_buf_init(&line, PV_NOTE_MAX);
     int rc = open_note(w, note->data, note->len, &c, err);
+    if (rc == PV_WITNESS_UNKNOWN_KEY && is_by_older_key(w, note, &c))
+        rc = PV_WITNESS_COSIGNED;
     if (rc != PV_WITNESS_COSIGNED)
         return rc;
     if (c.size < w->seen.size)

@@ -160,6 +160,60 @@ static void the_most_cosigned_checkpoint_is_chosen(void **state)
         pv_buf_done(&notes[i]);
 }
 
+/* What that witness says of another text. */
+static void add_junk(const char *name, unsigned when, struct pv_buf *note)
+{
+    struct pv_cosigner c;
+    const uint8_t seed[32] = {1};
+    assert_int_equal(pv_cosigner_init(&c, name, seed, &err), 0);
+    assert_int_equal(pv_cosign(&c, when, "junk\n", 5, note, &err), 0);
+}
+
+/* Lines that anybody can add take neither the place nor the worth of good ones. */
+static void junk_lines_displace_no_cosignature(void **state)
+{
+    (void)state;
+    struct pv_buf notes[2];
+    struct pv_signed_checkpoint under;
+    struct pv_cosigner c;
+    uint64_t at = 0;
+    const uint8_t seed[32] = {1};
+    grow(10);
+    fixture_read(&f, "checkpoint", &notes[0]);
+    assert_int_equal(pv_cosigner_init(&c, "w", seed, &err), 0);
+    add_junk("w", 1, &notes[0]);
+    for (unsigned i = 1; i < 15; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "x%u", i);
+        add_junk(name, i, &notes[0]);
+    }
+    make_note(1, 1, &notes[1]);
+    assert_int_equal(pv_log_latest(f.log_fd, pv_log_key(f.log), &under, &err), 0);
+    assert_int_equal(pv_checkpoint_cosigned(pv_log_key(f.log), notes, 2, 5, &under, &err), 0);
+    if (pv_cosignature_check(&c.key, under.note, under.len, &at, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(at, NOW);
+    assert_int_equal(pv_cosignature_check(&c.key, notes[0].data, notes[0].len, &at, &err),
+                     -EKEYREJECTED);
+    pv_buf_done(&notes[0]);
+    pv_buf_done(&notes[1]);
+}
+
+/* Many lines of one key in a note count once. */
+static void a_note_counts_a_key_once(void **state)
+{
+    (void)state;
+    pv_autobuf struct pv_buf note;
+    struct pv_signed_checkpoint under;
+    grow(10);
+    make_note(1, 1, &note);
+    for (unsigned i = 0; i < 3; i++)
+        add_junk("w", i, &note);
+    assert_int_equal(pv_log_latest(f.log_fd, pv_log_key(f.log), &under, &err), 0);
+    assert_int_equal(pv_checkpoint_cosigned(pv_log_key(f.log), &note, 1, 5, &under, &err), 0);
+    assert_int_equal(under.cosignatures, 1);
+}
+
 static void a_growing_log_is_cosigned(void **state)
 {
     (void)state;
@@ -349,6 +403,38 @@ static void a_key_that_was_given_up_is_not_cosigned(void **state)
     pv_witness_free(w);
 }
 
+/* A copy from before the change of key, by whoever knows the key before: the first is the only one
+ * given, or stands beside the newer. */
+static void a_rollback_beyond_a_change_of_key_is_one(void **state)
+{
+    (void)state;
+    struct pv_witness *w = NULL;
+    pv_autobuf struct pv_buf old, published, key_text;
+    struct pv_note_key first = *pv_log_key(f.log), both;
+    grow(10);
+    fixture_read(&f, "checkpoint", &published);
+    grow(10);
+    fixture_rotate(&f, &old);
+    assert_int_equal(pv_log_publish(f.log, true, &err), 0);
+    fixture_read(&f, "log.pub", &key_text);
+    assert_int_equal(pv_note_key_parse((const char *)key_text.data, key_text.len, &both, &err), 0);
+    const struct pv_note_key *given[] = {&first, &both};
+    assert_int_equal(pv_witness_open(&w, witness_fd, &first, &err), 0);
+    assert_int_equal(follow(w, NOW), PV_WITNESS_COSIGNED);
+    pv_witness_free(w);
+    assert_int_equal(renameat(f.log_fd, "tile", f.log_fd, "away"), 0);
+    assert_int_equal(unlinkat(f.log_fd, "rotations", 0), 0);
+    fixture_write(&f, "checkpoint", published.data, published.len);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pv_witness_open(&w, witness_fd, given[i], &err), 0);
+        assert_int_equal(follow(w, NOW + 100), PV_WITNESS_BEHIND);
+        assert_int_equal(follow(w, NOW + 103), PV_WITNESS_ROLLBACK);
+        assert_int_equal(unlinkat(witness_fd, "rollback", 0), 0);
+        assert_int_equal(unlinkat(witness_fd, "rollback.seen", 0), 0);
+        pv_witness_free(w);
+    }
+}
+
 /* Each answer of c2sp.org/tlog-witness. */
 static void requests_are_answered_as_specified(void **state)
 {
@@ -422,6 +508,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cosignature_is_found_and_bound_to_its_time_and_text,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(the_most_cosigned_checkpoint_is_chosen, setup, teardown),
+        cmocka_unit_test_setup_teardown(junk_lines_displace_no_cosignature, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_note_counts_a_key_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rollback_beyond_a_change_of_key_is_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_growing_log_is_cosigned, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_signed_is_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fork_is_refused_and_kept, setup, teardown),
