@@ -59,7 +59,8 @@ int pv_archive_store(int dir_fd, const char *name, int log_fd, const struct pv_n
     int rc = pv_archive_check(fd, key, &found, err);
     if (rc < 0)
         return pv_wrap(err, rc, "'%s' exists already, and is no archive of this log", name);
-    bool gone = found.end <= info->first;
+    /* Of an earlier run that came through, which is asked for again. */
+    bool gone = found.end <= info->first && info->first >= info->end;
     if (!gone && (found.first != info->first || found.end > info->end))
         return pv_refuse(err, EEXIST,
                          "'%s' exists already, and holds e%" PRIu64 " to e%" PRIu64

@@ -364,6 +364,21 @@ static void letting_go_may_be_interrupted_anywhere(void **state)
     assert_int_equal(expect(PV_VERDICT_OK, 0).detached, END);
 }
 
+/* An archive that holds what is gone is what was asked for only when nothing else was. */
+static void another_archive_is_not_taken_for_the_new_one(void **state)
+{
+    (void)state;
+    struct pv_archive_info info = {.first = 0, .end = END};
+    assert_int_equal(pv_archive_store(f.dir_fd, "a", f.log_fd, &key, &info, &err), 0);
+    say_detached(0, END);
+    detach(END);
+    info = (struct pv_archive_info){.first = END, .end = END + 256};
+    assert_int_equal(pv_archive_store(f.dir_fd, "a", f.log_fd, &key, &info, &err), -EEXIST);
+    info = (struct pv_archive_info){.first = END, .end = END};
+    assert_int_equal(pv_archive_store(f.dir_fd, "a", f.log_fd, &key, &info, &err), 0);
+    assert_int_equal(info.end, END);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -376,6 +391,7 @@ int main(void)
         CASE(an_archive_alone_is_checked),
         CASE(what_was_changed_is_not_archived),
         CASE(letting_go_may_be_interrupted_anywhere),
+        CASE(another_archive_is_not_taken_for_the_new_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
