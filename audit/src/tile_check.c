@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX) };
 
@@ -18,6 +19,8 @@ struct pv_tile_check {
     struct pv_leaf_cache *leaves; /* owned */
     uint64_t lagging, partial;
     uint64_t size;
+    bool odd;     /* a file was found to be other than the entries give */
+    bool missing; /* a full one that the published checkpoint promises is */
     struct pv_buf bundle;
     struct pv_buf file; /* what a file holds */
     char what[160];     /* was found odd */
@@ -83,8 +86,10 @@ static int compare_once(struct pv_tile_check *c, int level, uint64_t n, unsigned
     pv_tile_path(level, n, width, path);
     pv_buf_reset(&c->file);
     int rc = pv_read_file_at(c->dir_fd, path, &c->file, &why);
-    if (rc == -ENOENT && may_lack)
+    if (rc == -ENOENT && may_lack) {
+        c->missing |= width == PV_TILE_WIDTH && c->size <= c->partial;
         return 0;
+    }
     if (rc == -ENOENT) {
         snprintf(c->what, sizeof c->what, "the file '%s' of the log is missing", path);
         return 1;
@@ -100,7 +105,8 @@ static int compare_once(struct pv_tile_check *c, int level, uint64_t n, unsigned
     return 1;
 }
 
-/* A file that may be missing still may be there by half: it is being written. */
+/* A file that may be missing still may be there by half: it is being written. Once one is not, the
+ * log is not as it was written, and no other is waited for. */
 static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned width, bool may_lack,
                    struct pv_err *err)
 {
@@ -109,7 +115,9 @@ static int compare(struct pv_tile_check *c, int level, uint64_t n, unsigned widt
     int rc;
     do
         rc = compare_once(c, level, n, width, may_lack, err);
-    while (rc > 0 && may_lack && c->file.len < len && pv_log_look_again(c->dir_fd, &round));
+    while (rc > 0 && may_lack && !c->odd && c->file.len < len &&
+           pv_log_look_again(c->dir_fd, &round));
+    c->odd |= rc > 0;
     return rc;
 }
 
@@ -162,6 +170,12 @@ int pv_tile_check_add(struct pv_tile_check *c, const struct pv_log_entry *entry,
         rc = 1;
     }
     return rc;
+}
+
+bool pv_tile_check_missing(const struct pv_tile_check *c)
+{
+    return c->missing ||
+           (c->partial > 0 && faccessat(c->dir_fd, "tile", F_OK, 0) < 0 && errno == ENOENT);
 }
 
 const char *pv_tile_check_what(const struct pv_tile_check *c)

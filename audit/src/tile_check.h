@@ -17,6 +17,9 @@ PV_MUST_CHECK int pv_tile_check_add(struct pv_tile_check *c, const struct pv_log
                                     const uint8_t root[PV_HASH_BYTES], struct pv_err *err);
 /* The same of the partial files at the present size. */
 PV_MUST_CHECK int pv_tile_check_partial(struct pv_tile_check *c, struct pv_err *err);
+/* Whether files were missing that need not be there for checking, but for those who read nothing
+ * else. */
+bool pv_tile_check_missing(const struct pv_tile_check *c);
 /* What was found when it was 1; valid until the next call. */
 const char *pv_tile_check_what(const struct pv_tile_check *c);
 void pv_tile_check_free(struct pv_tile_check *c);

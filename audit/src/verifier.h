@@ -62,6 +62,7 @@ void pv_verifier_retire_before(struct pv_verifier *v);
 
 /* --- checkpoints (verify_checkpoints.c) --- */
 int pv_verifier_read_latest(struct pv_verifier *v, struct pv_err *err);
+int pv_verifier_open_checkpoints(struct pv_verifier *v, struct pv_err *err);
 int pv_verifier_check_latest(struct pv_verifier *v);
 int pv_verifier_next_checkpoint(struct pv_verifier *v, struct pv_err *err);
 int pv_verifier_reach(struct pv_verifier *v, struct pv_err *err);

@@ -185,7 +185,7 @@ int pv_verify_log(int dir_fd, const struct pv_verify_options *options, struct pv
     pv_verifier_retire_before(&v);
     int rc = pv_verifier_read_latest(&v, err);
     if (rc == 0)
-        rc = pv_checkpoint_reader_open(&v.checkpoints, dir_fd, 0, err);
+        rc = pv_verifier_open_checkpoints(&v, err);
     if (rc == 0)
         rc = open_tiles(&v, err);
     if (rc == 0)
@@ -203,6 +203,7 @@ int pv_verify_log(int dir_fd, const struct pv_verify_options *options, struct pv
     PV_TRY(rc);
     pv_domains_count(v.domains, &res->domains, &res->open_domains);
     res->rechecked_tags = pv_domains_rechecked(v.domains);
+    res->tiles_missing = v.tiles && pv_tile_check_missing(v.tiles);
     res->key = v.key;
     *ret = *res;
     return 0;

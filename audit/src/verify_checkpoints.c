@@ -29,6 +29,18 @@ int pv_verifier_read_latest(struct pv_verifier *v, struct pv_err *err)
     return 0;
 }
 
+/* A log without the list is one that was cut; a directory without anything is none. */
+int pv_verifier_open_checkpoints(struct pv_verifier *v, struct pv_err *err)
+{
+    uint64_t first, last;
+    struct pv_err why = PV_ERR_INIT;
+    int rc = pv_checkpoint_reader_open(&v->checkpoints, v->dir_fd, 0, &why);
+    if (rc == -ENOENT && (v->latest.len || pv_log_journal(v->dir_fd, &first, &last, err) == 0))
+        return pv_verifier_judge(v, PV_VERDICT_TRUNCATED, 0,
+                                 "the log's list of checkpoints is missing");
+    return rc < 0 ? pv_refuse(err, -rc, "%s", why.text) : 0;
+}
+
 /* With all keys that the log brought in, and what it says of their ends. */
 int pv_verifier_check_latest(struct pv_verifier *v)
 {

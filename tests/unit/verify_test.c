@@ -234,6 +234,31 @@ static void removed_checkpoints_are_truncation(void **state)
     fixture_write(&f, "checkpoints", "", 0);
     (void)unlinkat(f.log_fd, "checkpoint", 0);
     expect(PV_VERDICT_TRUNCATED, 0);
+    /* without the file it is no better; without anything it is no log */
+    assert_int_equal(unlinkat(f.log_fd, "checkpoints", 0), 0);
+    expect(PV_VERDICT_TRUNCATED, 0);
+    struct pv_verify_options opt = {.key = &key};
+    struct pv_verify_result res;
+    struct pv_err err = PV_ERR_INIT;
+    assert_int_equal(pv_verify_log(f.key_fd, &opt, &res, &err), -ENOENT);
+}
+
+/* The journal makes up for them, for this reader alone. */
+static void missing_static_files_are_said(void **state)
+{
+    (void)state;
+    fixture_append(&f, 600);
+    fixture_commit(&f);
+    assert_false(verify().tiles_missing);
+    assert_int_equal(renameat(f.log_fd, "tile/0/001", f.dir_fd, "away"), 0);
+    struct pv_verify_result res = verify();
+    assert_int_equal(res.verdict, PV_VERDICT_OK);
+    assert_true(res.tiles_missing);
+    assert_int_equal(renameat(f.dir_fd, "away", f.log_fd, "tile/0/001"), 0);
+    assert_false(verify().tiles_missing);
+    assert_int_equal(renameat(f.log_fd, "tile", f.dir_fd, "away"), 0);
+    assert_int_equal(verify().verdict, PV_VERDICT_OK);
+    assert_true(verify().tiles_missing);
 }
 
 static void checkpoint_faults_have_their_names(void **state)
@@ -724,6 +749,7 @@ int main(void)
         CASE(a_cut_log_is_truncated),
         CASE(cut_checkpoints_are_truncation),
         CASE(removed_checkpoints_are_truncation),
+        CASE(missing_static_files_are_said),
         CASE(checkpoint_faults_have_their_names),
         CASE(one_size_with_two_roots_is_a_fork),
         CASE(checkpoints_must_not_run_backwards),

@@ -183,14 +183,14 @@ static json_t *log_json(const struct pv_verify_result *r)
     char root[2 * PV_HASH_BYTES + 1];
     root_prefix(r, root);
     json_t *o = json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "verdict",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "verdict",
         pv_verdict_name(r->verdict), "text", r->text, "events", (json_int_t)r->entries,
         "signed_events", (json_int_t)r->signed_entries, "detached_events", (json_int_t)r->detached,
         "rechecked_tags", (json_int_t)r->rechecked_tags, "checkpoints", (json_int_t)r->checkpoints,
         "root", root, "domains", (json_int_t)r->domains, "gap_events", (json_int_t)r->gap_events,
         "lost_records", (json_int_t)r->lost_records, "producer_faults", (json_int_t)r->faults,
-        "recoveries", (json_int_t)r->recoveries, "outside_witness_missing",
-        (int)r->outside_missing);
+        "recoveries", (json_int_t)r->recoveries, "outside_witness_missing", (int)r->outside_missing,
+        "static_files_missing", (int)r->tiles_missing);
     if (o && r->has_seq)
         (void)json_object_set_new(o, "first_bad_event",
                                   json_sprintf("e%" PRIu64, r->first_bad_seq));
@@ -239,6 +239,9 @@ static void print_log(const struct pv_verify_result *r)
                r->faults);
     if (r->outside_missing)
         puts("       the outside witness was missing for at least a part of it");
+    if (r->tiles_missing)
+        puts("       the journal holds everything, but static files are missing that witnesses and "
+             "others read (the log's directory 'tile'): copy them too");
 }
 
 /* An event row is named as the event it holds. */

@@ -68,6 +68,7 @@ struct pv_verify_result {
     char first_gap[160];    /* what it says */
     char note[PV_NOTE_MAX]; /* the last checkpoint that verified */
     size_t note_len;
+    bool tiles_missing;   /* static files that the journal makes up for, but not for others */
     bool outside_missing; /* some log-open says that the outside witness was missing */
 };
 
