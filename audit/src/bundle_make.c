@@ -198,6 +198,7 @@ static int write_lines(const struct collection *c, int dir_fd, const struct pv_c
         struct pv_log_entry entry;
         struct pv_event e;
         struct pv_proof path;
+        uint8_t leaf[PV_HASH_BYTES];
         if (!r || pv_log_reader_seq(r) != c->seqs[i]) {
             pv_log_reader_free(r);
             r = NULL;
@@ -205,8 +206,24 @@ static int write_lines(const struct collection *c, int dir_fd, const struct pv_c
         }
         PV_TRY(read_event(r, &entry, &e, err));
         PV_TRY(pv_tree_inclusion(tree, entry.seq, &path, err));
+        pv_leaf_hash(entry.bytes, entry.len, leaf);
+        if (!pv_proof_includes(&path, entry.seq, at->size, leaf, at->root))
+            return pv_refuse(err, EBADMSG,
+                             "the log's tiles do not lead from e%ju to the root that the "
+                             "checkpoint signs; 'provost verify' names what was changed",
+                             (uintmax_t)entry.seq);
         pv_bundle_put_line(out, entry.seq, entry.bytes, entry.len, &path);
     }
+    return 0;
+}
+
+int pv_bundle_reach(int dir_fd, uint64_t size, const uint64_t *seqs, size_t n, uint64_t *ret_last,
+                    struct pv_err *err)
+{
+    __attribute__((cleanup(collection_done))) struct collection c = {.needs = NULL};
+    PV_TRY(find_needs(&c, dir_fd, seqs, n, err));
+    PV_TRY(collect(&c, dir_fd, size, seqs, n, err));
+    *ret_last = c.n ? c.seqs[c.n - 1] : 0;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "log_fixture.h"
 
+#include "pv/bundle.h"
 #include "pv/io.h"
 #include "pv/verify.h"
 
@@ -475,6 +476,42 @@ static void disclosed_keys_show_right_tags(void **state)
     assert_int_equal(res.rechecked_tags, ENTRIES / 2 + 1 + 2);
 }
 
+/* A bundle under a checkpoint from before the disclosure cannot have it. */
+static void a_bundle_reaches_to_the_keys_disclosed(void **state)
+{
+    (void)state;
+    const uint64_t seqs[] = {2, 4};
+    uint8_t first[32];
+    uint64_t last;
+    struct pv_err err = PV_ERR_INIT;
+    first_key(first);
+    end_epoch();
+    fixture_commit(&f);
+    assert_int_equal(pv_bundle_reach(f.log_fd, ENTRIES + 1, seqs, 2, &last, &err), 0);
+    assert_int_equal(last, 4);
+    disclose(0, 0, first);
+    fixture_commit(&f);
+    assert_int_equal(pv_bundle_reach(f.log_fd, ENTRIES + 2, seqs, 2, &last, &err), 0);
+    assert_int_equal(last, ENTRIES + 1);
+    assert_int_equal(pv_bundle_reach(f.log_fd, ENTRIES + 1, seqs, 2, &last, &err), 0);
+    assert_int_equal(last, 4);
+}
+
+/* One of another history: nobody could verify it. */
+static void a_bundle_is_made_under_a_checkpoint_of_its_log(void **state)
+{
+    (void)state;
+    const uint64_t seqs[] = {2, 4};
+    struct pv_signed_checkpoint under;
+    struct pv_err err = PV_ERR_INIT;
+    pv_autobuf struct pv_buf out;
+    pv_buf_init(&out, 1 << 16);
+    assert_int_equal(pv_log_latest(f.log_fd, &key, &under, &err), 0);
+    assert_int_equal(pv_bundle_make(f.log_fd, &under, NULL, 0, seqs, 2, &out, &err), 0);
+    under.at.root[0] ^= 1;
+    assert_int_equal(pv_bundle_make(f.log_fd, &under, NULL, 0, seqs, 2, &out, &err), -EBADMSG);
+}
+
 static void a_wrong_tag_is_named(void **state)
 {
     (void)state;
@@ -759,6 +796,8 @@ int main(void)
         CASE(a_domain_must_begin_with_its_commitment),
         CASE(disclosed_keys_show_right_tags),
         CASE(a_wrong_tag_is_named),
+        CASE(a_bundle_reaches_to_the_keys_disclosed),
+        CASE(a_bundle_is_made_under_a_checkpoint_of_its_log),
         CASE(the_first_fault_is_named_whatever_runs_beside),
         CASE(another_key_than_promised_is_noticed),
         CASE(keys_are_not_disclosed_too_soon),

@@ -81,6 +81,24 @@ static int select_events(const struct cli *cli, const char *text, bool workflow,
     return 0;
 }
 
+/* The log's own cosigned checkpoint is taken unasked only when it leaves nothing out that the
+ * published one has, such as keys disclosed since. */
+static int choose_checkpoint(const struct cli *cli, const struct cli_under *u, int dir_fd,
+                             const struct pv_note_key *key, const struct selection *s,
+                             struct pv_signed_checkpoint *ret, struct pv_err *err)
+{
+    struct pv_signed_checkpoint latest;
+    uint64_t last = s->n ? s->seqs[s->n - 1] : 0;
+    PV_TRY(cli_under_read(cli, u, dir_fd, key, last, ret, err));
+    if (s->n == 0 || u->n_cosigned || ret->cosignatures == 0)
+        return 0;
+    PV_TRY(pv_log_latest(dir_fd, key, &latest, err));
+    PV_TRY(pv_bundle_reach(dir_fd, latest.at.size, s->seqs, s->n, &last, err));
+    if (last >= ret->at.size)
+        *ret = latest;
+    return 0;
+}
+
 static int make_once(const struct cli *cli, const struct cli_bundle_wish *w,
                      const struct pv_note_key *key, struct pv_buf *out,
                      char ret_call[PV_CALL_ID_CHARS + 1], struct pv_err *err)
@@ -91,7 +109,7 @@ static int make_once(const struct cli *cli, const struct cli_bundle_wish *w,
     struct pv_signed_checkpoint under;
     PV_TRY(select_events(cli, w->call, w->workflow, &s, ret_call, err));
     pv_buf_reset(out);
-    PV_TRY(cli_under_read(cli, &w->under, dir_fd, key, s.n ? s.seqs[s.n - 1] : 0, &under, err));
+    PV_TRY(choose_checkpoint(cli, &w->under, dir_fd, key, &s, &under, err));
     return pv_bundle_make(dir_fd, &under, s.calls, s.n_calls, s.seqs, s.n, out, err);
 }
 

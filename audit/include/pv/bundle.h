@@ -10,11 +10,17 @@
 /* --- making --- */
 /* Writes the bundle of the entries seqs (ascending, n) out of the log in dir_fd, with what it takes
  * to check them: domain openings, ends of epochs, disclosed keys, deployments, and the checkpoint.
- * calls names what it is about. -ESTALE: the checkpoint does not cover all of it. */
+ * calls names what it is about. -ESTALE: the checkpoint does not cover all of it; -EBADMSG: the log
+ * is not what it signs. */
 PV_MUST_CHECK int pv_bundle_make(int dir_fd, const struct pv_signed_checkpoint *under,
                                  const struct pv_call_id *calls, size_t n_calls,
                                  const uint64_t *seqs, size_t n, struct pv_buf *out,
                                  struct pv_err *err);
+
+/* The last entry that such a bundle has when all of the log's first `size` entries may be in it: a
+ * smaller checkpoint costs it what tells of the others, such as disclosed keys. */
+PV_MUST_CHECK int pv_bundle_reach(int dir_fd, uint64_t size, const uint64_t *seqs, size_t n,
+                                  uint64_t *ret_last, struct pv_err *err);
 
 /* --- checking --- */
 struct pv_bundle_item {
