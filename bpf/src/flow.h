@@ -81,6 +81,11 @@ static __always_inline struct object_state *red_find(struct object_key *key)
     return bpf_map_lookup_elem(&objects, key);
 }
 
+static __always_inline struct object_cell *red_cell(u32 index)
+{
+    return cell_at(index & (CELLS - 1));
+}
+
 #define red_emit(proc, kind, object, n_bytes, sysno) emit_edge(proc, kind, object, n_bytes, sysno)
 #define red_stamp() new_stamp()
 #define red_cannot_follow() count_loss()
@@ -100,7 +105,8 @@ static __always_inline u32 memory_device(struct file *file)
 {
     if (type_of_file(file) != MODE_CHARACTER)
         return 0;
-    u32 rdev = BPF_CORE_READ(file, f_inode, i_rdev);
+    u32 rdev =
+        has_cast ? KERNEL(file, file)->f_inode->i_rdev : BPF_CORE_READ(file, f_inode, i_rdev);
     if (rdev >> 20 != 1)
         return 0;
     return rdev & 0xfffff;
@@ -123,69 +129,108 @@ static __always_inline bool is_null_device(struct file *file)
     return minor == 3 || minor == 5 || minor == 7;
 }
 
-/* The object of a file and what is about to be done with it; NULL when it cannot be known. */
-static __always_inline struct object_state *op_of_file(struct red_op *op, struct proc_state *proc,
-                                                       struct file *file, u64 n_bytes)
+static __always_inline u64 name_of_file(struct file *file)
 {
-    u32 type = type_of_file(file);
+    struct place place;
 
-    key_of_file(&op->key, file);
-    op->n_bytes = n_bytes;
+    place_of_file(&place, file);
+    return name_of_place(&place);
+}
+
+/* The object of a file that op->fd stands for, asked for. */
+SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct red_op *op)
+{
+    struct file *file = (struct file *)file_ref;
+
+    if (!proc || !op)
+        return 0;
+    u32 type = type_of_file(file);
+    struct object_cell *cell = cell_at(cell_of_key(&op->key));
+    u64 tag = cell ? cell->tag : 0;
+    u64 name = name_of_file(file);
+    struct object_state *object = object_with_key(proc, file, &op->key);
+    if (!object)
+        return 0;
+    op->object = object->id;
+    op->cell = object->cell;
+    op->mapped = object->mapped_writable;
     op->stream = type != MODE_REGULAR && type != MODE_DIRECTORY &&
                  !(type == MODE_CHARACTER && is_constant_device(file));
-    return object_with_key(proc, file, &op->key);
+    slot_learn(proc, op, name, tag);
+    return 1;
 }
 
-SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, u64 n_bytes, u32 sysno, u32 when)
+/* What is about to be done with op->fd, which is that file; false when its object cannot be known.
+ */
+static __always_inline bool op_of_file(struct red_op *op, struct proc_state *proc,
+                                       struct file *file)
 {
-    struct red_op op = {.sysno = sysno, .when = when};
+    struct known known;
 
-    if (!proc)
+    key_of_file(&op->key, file);
+    if (!is_known(proc, op->fd, &op->key, name_of_file(file), &known) || known.cell->mapped)
+        return find_op(proc, (u64)file, op);
+    op->object = known.object;
+    op->cell = known.index;
+    op->stream = known.stream;
+    op->mapped = 0;
+    return true;
+}
+
+SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
+{
+    if (!proc || !op || !op_of_file(op, proc, (struct file *)file_ref))
         return 0;
-    struct object_state *object = op_of_file(&op, proc, (struct file *)file_ref, n_bytes);
-    return object ? red_read(proc, object, &op) : 0;
+    return red_read(proc, op);
 }
 
-SEPARATE int write_edge(struct proc_state *proc, u64 file_ref, u64 n_bytes, u32 sysno, u32 when)
+/* 1: it stands, or none is needed. */
+SEPARATE int write_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
 {
-    struct red_op op = {.sysno = sysno, .when = when};
-
-    if (!proc)
+    if (!proc || !op)
         return 0;
     /* nobody can read there what was written */
     if (is_null_device((struct file *)file_ref))
+        return 1;
+    if (!op_of_file(op, proc, (struct file *)file_ref))
         return 0;
-    struct object_state *object = op_of_file(&op, proc, (struct file *)file_ref, n_bytes);
-    return object ? red_write(proc, object, &op) : 0;
+    return red_write(proc, op);
 }
 
 static __always_inline void read_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
                                     u64 n_bytes, u32 sysno, u32 when)
 {
     struct file *file = file_of_fd(task, fd);
+    struct red_op op = {.sysno = sysno, .when = when, .n_bytes = n_bytes, .fd = fd};
 
     if (file)
-        read_edge(proc, (u64)file, n_bytes, sysno, when);
+        read_edge(proc, (u64)file, &op);
 }
 
 static __always_inline void write_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
                                      u64 n_bytes, u32 sysno, u32 when)
 {
     struct file *file = file_of_fd(task, fd);
+    struct red_op op = {.sysno = sysno, .when = when, .n_bytes = n_bytes, .fd = fd};
 
     if (file)
-        write_edge(proc, (u64)file, n_bytes, sysno, when);
+        write_edge(proc, (u64)file, &op);
 }
 
 /* A descriptor is about to be closed: its totals are due, if it was used. */
 SEPARATE int close_fd(struct proc_state *proc, u32 fd)
 {
+    struct known known;
     struct object_key key;
     struct file *file = file_of_fd(bpf_get_current_task_btf(), fd);
 
     if (!file || !proc)
         return 0;
     key_of_file(&key, file);
+    if (is_known(proc, fd, &key, name_of_file(file), &known)) {
+        flush_slot(proc, known.slot);
+        return 0;
+    }
     struct object_state *object = bpf_map_lookup_elem(&objects, &key);
     if (!object)
         return 0;
@@ -228,11 +273,6 @@ SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)
     return flight_begin(proc, &key, (u32)task->pid, how);
 }
 
-static __always_inline bool is_same_object(const struct object_key *a, const struct object_key *b)
-{
-    return a->ino == b->ino && a->instance == b->instance && a->dev == b->dev && a->gen == b->gen;
-}
-
 /* A read returns whose descriptor has become another file meanwhile: it was of what it began with.
  * What the descriptor is now is recorded as read as well, an edge too many. */
 SEPARATE int read_of_flight(struct proc_state *proc, u32 fd, u64 n_bytes, u32 sysno)
@@ -253,10 +293,14 @@ SEPARATE int read_of_flight(struct proc_state *proc, u32 fd, u64 n_bytes, u32 sy
         if (is_same_object(&op.key, &now))
             return 0;
         struct object_state *object = red_find(&op.key);
-        if (!object)
+        if (!object) {
             count_loss();
-        else
-            red_read(proc, object, &op);
+            return 0;
+        }
+        op.object = object->id;
+        op.cell = object->cell;
+        op.mapped = object->mapped_writable;
+        red_read(proc, &op);
         return 0;
     }
     return 0;

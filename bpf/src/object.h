@@ -15,16 +15,26 @@ enum {
     PATH_DEPTH = 48,
 };
 
+/* Eight bytes of kernel memory as a number, which may be calculated with; a loaded pointer may not.
+ * Only where has_cast. (struct qstr begins with them.) */
+static __always_inline u64 number_at(u64 address)
+{
+    return KERNEL(qstr, address)->hash_len;
+}
+
+/* A pointer that is a member of what is at that address. */
+#define POINTER_IN(type, address, member)                                                          \
+    (has_cast ? number_at((u64)(address) + bpf_core_field_offset(struct type, member))             \
+              : (u64)BPF_CORE_READ((struct type *)(address), member))
+
 static __always_inline struct file *file_of_fd(struct task_struct *task, u32 fd)
 {
     if (has_cast) {
         struct fdtable *fds = KERNEL(task_struct, task)->files->fdt;
-        struct file *found = NULL;
 
         if (fd >= fds->max_fds)
             return NULL;
-        bpf_probe_read_kernel(&found, sizeof found, (struct file **)fds->fd + fd);
-        return found;
+        return (struct file *)number_at((u64)fds->fd + sizeof(void *) * (u64)fd);
     }
     struct fdtable *table = BPF_CORE_READ(task, files, fdt);
     struct file **slots = BPF_CORE_READ(table, fd);
@@ -58,12 +68,12 @@ SEPARATE u32 walk_path(struct text_area *area, u32 start, struct walk *w)
 
     w->cut = PV_BPF_PATH_CUT;
     for (int i = 0; i < PATH_DEPTH; i++) {
-        struct dentry *root = BPF_CORE_READ(mnt, mnt_root);
-        struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+        struct dentry *root = (struct dentry *)POINTER_IN(vfsmount, mnt, mnt_root);
+        struct dentry *parent = (struct dentry *)POINTER_IN(dentry, dentry, d_parent);
 
         if (dentry == root || dentry == parent) {
             struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
-            struct mount *above = BPF_CORE_READ(m, mnt_parent);
+            struct mount *above = (struct mount *)POINTER_IN(mount, m, mnt_parent);
 
             if (dentry != root && w->guessed)
                 break; /* not beneath that mount: the path begins at the file system's root */
@@ -78,14 +88,14 @@ SEPARATE u32 walk_path(struct text_area *area, u32 start, struct walk *w)
                 w->cut = PV_BPF_PATH_WHOLE;
                 break;
             }
-            dentry = BPF_CORE_READ(m, mnt_mountpoint);
+            dentry = (struct dentry *)POINTER_IN(mount, m, mnt_mountpoint);
             mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
             continue;
         }
         if (off - start > w->room || off >= PV_BPF_TEXT_MAX)
             break;
         long n = bpf_probe_read_kernel_str(&area->bytes[off & (PV_BPF_TEXT_MAX - 1)], 256,
-                                           BPF_CORE_READ(dentry, d_name.name));
+                                           (const void *)POINTER_IN(dentry, dentry, d_name.name));
         if (n <= 0)
             break;
         off += n;
@@ -118,18 +128,9 @@ static __always_inline u32 walk_place(u8 *text, const struct place *place, u32 *
 
 static __always_inline void place_of_file(struct place *place, struct file *file)
 {
-    if (has_cast) {
-        struct file *f = KERNEL(file, file);
-
-        place->inode = (u64)f->f_inode;
-        place->mnt = (u64)f->f_path.mnt;
-        place->dentry = (u64)f->f_path.dentry;
-        place->guessed = 0;
-        return;
-    }
-    place->inode = (u64)BPF_CORE_READ(file, f_inode);
-    place->mnt = (u64)BPF_CORE_READ(file, f_path.mnt);
-    place->dentry = (u64)BPF_CORE_READ(file, f_path.dentry);
+    place->inode = POINTER_IN(file, file, f_inode);
+    place->mnt = POINTER_IN(file, file, f_path.mnt);
+    place->dentry = POINTER_IN(file, file, f_path.dentry);
     place->guessed = 0;
 }
 
@@ -232,14 +233,31 @@ static __always_inline u64 name_of_place(const struct place *place)
     struct dentry *dentry = (struct dentry *)place->dentry;
 
     if (has_cast) {
-        struct dentry *d = KERNEL(dentry, dentry);
-        u64 parent = 0;
-
-        /* as a number: with a pointer nothing may be calculated */
-        bpf_probe_read_kernel(&parent, sizeof parent, &dentry->d_parent);
-        return d->d_name.hash_len ^ parent;
+        return KERNEL(dentry, dentry)->d_name.hash_len ^ POINTER_IN(dentry, dentry, d_parent);
     }
     return BPF_CORE_READ(dentry, d_name.hash_len) ^ (u64)BPF_CORE_READ(dentry, d_parent);
+}
+
+/* Somebody can write it unseen from now on. */
+static __always_inline void may_be_written(struct object_state *state)
+{
+    struct object_cell *cell = cell_at(state->cell);
+
+    state->mapped_writable = 1;
+    if (cell)
+        cell->mapped = 1;
+}
+
+/* Its id is new. */
+static __always_inline void enter_cell(const struct object_state *state)
+{
+    struct object_cell *cell = cell_at(state->cell);
+
+    if (!cell)
+        return;
+    if (state->mapped_writable)
+        cell->mapped = 1;
+    cell->version = cell->tag = new_stamp();
 }
 
 /* The state of the object at that place; announced when it is new or has another name than before.
@@ -259,10 +277,11 @@ static __noinline struct object_state *object_at(struct proc_state *proc, struct
         struct inode *inode = (struct inode *)place->inode;
 
         fresh.id = new_id();
-        fresh.version = new_stamp();
+        fresh.cell = cell_of_key(key);
         /* mapped before anybody traced it, or forgotten by the table meanwhile */
         fresh.mapped_writable = BPF_CORE_READ(inode, i_mapping, i_mmap_writable.counter) > 0;
         bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
+        enter_cell(&fresh);
         state = bpf_map_lookup_elem(&objects, key);
     }
     if (!state) {
@@ -270,13 +289,18 @@ static __noinline struct object_state *object_at(struct proc_state *proc, struct
         return NULL;
     }
     /* an announcement that was lost is tried again at the next use */
-    if (announce(proc, place, key, state->id))
+    if (announce(proc, place, key, state->id)) {
+        struct object_cell *cell = cell_at(state->cell);
+
         state->name = name;
+        if (cell)
+            cell->tag = new_stamp();
+    }
     return state;
 }
 
-static __noinline struct object_state *object_anew(struct proc_state *proc, struct place *place,
-                                                   struct object_key *key, u64 file_ref)
+static __always_inline struct object_state *
+object_anew(struct proc_state *proc, struct place *place, struct object_key *key, u64 file_ref)
 {
     struct file *file = (struct file *)file_ref;
     struct object_state *before = bpf_map_lookup_elem(&objects, key);

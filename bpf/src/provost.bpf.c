@@ -61,11 +61,27 @@ static __always_inline bool is_stranger(struct task_struct *task)
     return bpf_core_field_exists(task->bpf_storage) && !task->bpf_storage;
 }
 
-static __always_inline struct proc_state *proc_of(struct task_struct *task)
+/* The process, if it is in `near_procs` and its own. */
+static __always_inline struct proc_state *near_proc_of(struct task_struct *task)
+{
+    u32 tgid = (u32)task->tgid;
+    struct proc_state *near = near_place(tgid);
+
+    return near && near->tgid == tgid && near->id ? near : NULL;
+}
+
+static __noinline struct proc_state *far_proc_of(struct task_struct *task)
 {
     struct task_state *t = bpf_task_storage_get(&tasks, task, NULL, 0);
 
-    return t ? bpf_map_lookup_elem(&procs, &t->proc) : NULL;
+    return t ? proc_with_id(t->proc, t->home) : NULL;
+}
+
+static __always_inline struct proc_state *proc_of(struct task_struct *task)
+{
+    struct proc_state *near = near_proc_of(task);
+
+    return near ? near : far_proc_of(task);
 }
 
 #include "hold.h"
@@ -134,47 +150,80 @@ static __always_inline void emit_fork(struct task_struct *child, struct proc_sta
     SUBMIT(rec, cpu, false);
 }
 
-/* parent NULL: a child of a host, with that policy. */
-static __noinline u64 new_proc(struct task_struct *child, struct proc_state *parent, u32 policy)
+/* Everything but who it is. parent NULL: a child of a host, with that policy. */
+SEPARATE int begin_proc(struct proc_state *p, struct proc_state *parent, u32 policy)
 {
-    u32 zero = 0;
-    struct proc_state *p = bpf_map_lookup_elem(&blank_proc, &zero);
-
     if (!p)
         return 0;
-    __builtin_memset(p->shared, 0, sizeof p->shared);
-    p->id = new_id();
+    for (u32 i = 0; i < SLOTS; i++)
+        p->slots[i].object = 0;
+    for (u32 i = 0; i < FLIGHTS_MAX; i++)
+        p->flights[i].thread = p->flights[i].how = 0;
     p->version = new_stamp();
-    p->pid = own_pid(child);
     p->phase = 1;
     p->n_pending = 0;
     p->n_flights = 0;
+    p->begun = 0;
     p->muted = parent ? parent->muted : 1;
     p->policy = parent ? parent->policy : policy;
-    p->n_shared = 0;
-    p->shared_writable = 0;
-    if (parent) {
+    p->n_shared = parent ? parent->n_shared : 0;
+    p->shared_writable = parent ? parent->shared_writable : 0;
+    if (parent)
         __builtin_memcpy(p->shared, parent->shared, sizeof p->shared);
-        p->n_shared = parent->n_shared;
-        p->shared_writable = parent->shared_writable;
-    }
-    u64 id = p->id;
-    if (bpf_map_update_elem(&procs, &id, p, BPF_NOEXIST) != 0)
+    return 0;
+}
+
+static __noinline u64 new_proc(struct task_struct *child, struct proc_state *parent, u32 policy)
+{
+    u32 zero = 0;
+    u32 tgid = (u32)child->tgid;
+    u64 id = new_id();
+    struct proc_state *p = near_place(tgid);
+    bool near = p && __sync_val_compare_and_swap(&p->tgid, 0, tgid) == 0;
+
+    if (!near)
+        p = bpf_map_lookup_elem(&blank_proc, &zero);
+    if (!p)
+        return 0;
+    begin_proc(p, parent, policy);
+    p->pid = own_pid(child);
+    p->tgid = tgid;
+    RED_ORDER();
+    p->id = id;
+    if (!near && bpf_map_update_elem(&procs, &id, p, BPF_NOEXIST) != 0)
         return 0;
     emit_fork(child, p, parent ? parent->id : 0);
     return id;
 }
 
-static __always_inline void remember(struct task_struct *child, u64 id, u32 borrowed)
+/* Whether it was this caller that ended it. */
+static __always_inline bool end_proc(u64 id, u32 home)
+{
+    struct proc_state *near = near_place(home);
+
+    if (!near || near->id != id)
+        return bpf_map_delete_elem(&procs, &id) == 0;
+    if (__sync_val_compare_and_swap(&near->id, id, 0) != id)
+        return false;
+    RED_ORDER();
+    near->tgid = 0;
+    return true;
+}
+
+/* home: process id under which the process `id` is followed. */
+static __always_inline void remember(struct task_struct *child, u64 id, u32 home, u32 borrowed)
 {
     struct task_state *state =
         bpf_task_storage_get(&tasks, child, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
     if (!state || !id) {
         count_loss();
+        if (id && !borrowed)
+            end_proc(id, home);
         return;
     }
     state->proc = id;
+    state->home = home;
     state->borrowed = borrowed;
 }
 
@@ -189,16 +238,16 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 
     if (mine) {
         bool same_memory = child->mm && child->mm == parent->mm;
-        struct proc_state *from = bpf_map_lookup_elem(&procs, &mine->proc);
+        struct proc_state *from = proc_with_id(mine->proc, mine->home);
 
         if (is_thread || same_memory) {
-            remember(child, mine->proc, is_thread ? mine->borrowed : 1);
+            remember(child, mine->proc, mine->home, is_thread ? mine->borrowed : 1);
             return 0;
         }
         /* the child knows what its parent has read */
         end_phase(from, 0);
         u64 id = from ? new_proc(child, from, 0) : 0;
-        remember(child, id, 0);
+        remember(child, id, (u32)child->tgid, 0);
         if (pressed && from && !from->muted)
             hold(parent, from);
         return 0;
@@ -207,14 +256,14 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         return 0;
     u32 *policy = bpf_map_lookup_elem(&roots, &tgid);
     if (policy)
-        remember(child, new_proc(child, NULL, *policy), 0);
+        remember(child, new_proc(child, NULL, *policy), (u32)child->tgid, 0);
     return 0;
 }
 
 /* A child that has used its parent's memory until now becomes a process of its own. */
 static __noinline struct proc_state *stand_alone(struct task_struct *task, struct task_state *state)
 {
-    struct proc_state *from = bpf_map_lookup_elem(&procs, &state->proc);
+    struct proc_state *from = proc_with_id(state->proc, state->home);
 
     if (!from)
         return NULL;
@@ -225,8 +274,9 @@ static __noinline struct proc_state *stand_alone(struct task_struct *task, struc
         return NULL;
     }
     state->proc = id;
+    state->home = (u32)task->tgid;
     state->borrowed = 0;
-    return bpf_map_lookup_elem(&procs, &id);
+    return proc_with_id(id, state->home);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -242,7 +292,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
     if (!state || !cpu || !area)
         return 0;
     struct proc_state *proc =
-        state->borrowed ? stand_alone(task, state) : bpf_map_lookup_elem(&procs, &state->proc);
+        state->borrowed ? stand_alone(task, state) : proc_with_id(state->proc, state->home);
     if (!proc)
         return 0;
     proc->muted = 0;
@@ -280,9 +330,9 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 
 /* What one process learns from another without an object between them: a signal, or that and how it
  * has ended. */
-SEPARATE int influence(struct proc_state *from, u64 target, u32 sysno)
+SEPARATE int influence(struct proc_state *from, u64 target, u32 home, u32 sysno)
 {
-    struct proc_state *to = bpf_map_lookup_elem(&procs, &target);
+    struct proc_state *to = proc_with_id(target, home);
     struct pv_bpf_cpu *cpu = this_cpu();
 
     if (!from || !to || !cpu || from->id == target)
@@ -304,7 +354,7 @@ static __always_inline void tell_parent(struct task_struct *task, struct proc_st
     struct task_state *state = parent ? bpf_task_storage_get(&tasks, parent, NULL, 0) : NULL;
 
     if (state)
-        influence(proc, state->proc, 0);
+        influence(proc, state->proc, state->home, 0);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -325,7 +375,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
     if (state->borrowed)
         return 0;
     u64 id = state->proc;
-    struct proc_state *proc = bpf_map_lookup_elem(&procs, &id);
+    struct proc_state *proc = proc_with_id(id, state->home);
     struct pv_bpf_cpu *cpu = this_cpu();
     if (!proc || !cpu)
         return 0;
@@ -335,7 +385,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
         tell_parent(task, proc);
     u32 policy = proc->policy;
     /* two last threads may both see a count of zero: one of them deletes */
-    if (bpf_map_delete_elem(&procs, &id) != 0)
+    if (!end_proc(id, state->home))
         return 0;
     struct pv_bpf_exit *rec = RESERVE_FOR(pv_bpf_exit, cpu, PV_BPF_EXIT, id, policy, 0);
     if (!rec)
@@ -365,7 +415,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
     if (!proc || proc->muted)
         return 0;
     end_phase(proc, PV_NR_kill);
-    influence(proc, to->proc, PV_NR_kill);
+    influence(proc, to->proc, to->home, PV_NR_kill);
     return 0;
 }
 
@@ -390,10 +440,10 @@ SEPARATE int open_op(struct proc_state *proc, const struct call *call)
     struct file *file = file_of_fd(bpf_get_current_task_btf(), (u32)ret);
     if (!file)
         return 0;
-    struct object_state *object = object_of(proc, file);
-    if (!object)
+    struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = (u32)ret};
+    if (!op_of_file(&op, proc, file))
         return 0;
-    struct slot *slot = slot_of(proc, object->id);
+    struct slot *slot = slot_of(proc, op.object);
     if (!slot->open_call) {
         /* access mode from the kernel; what open() consumes, from the caller */
         slot->open_flags = BPF_CORE_READ(file, f_flags) | ((u32)flags & OPEN_TRUNCATE);
@@ -401,7 +451,7 @@ SEPARATE int open_op(struct proc_state *proc, const struct call *call)
         slot->open_call = nr + 1;
     }
     if (flags & OPEN_TRUNCATE && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE)
-        write_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+        write_edge(proc, (u64)file, &op);
     return 0;
 }
 
@@ -416,8 +466,9 @@ SEPARATE int share_memory(struct proc_state *proc, u32 nr)
     if (!proc || !cpu || !area)
         return 0;
     fresh.id = new_id();
-    fresh.version = new_stamp();
     key.ino = key.instance = fresh.id;
+    fresh.cell = cell_of_key(&key);
+    enter_cell(&fresh);
     if (bpf_map_update_elem(&objects, &key, &fresh, BPF_NOEXIST) != 0) {
         count_loss();
         return 0;
@@ -448,6 +499,7 @@ SEPARATE int map_op(struct proc_state *proc, const struct call *call)
     if (nr == PV_NR_mmap && !(args[3] & MAP_IS_ANONYMOUS))
         file = file_of_fd(bpf_get_current_task_btf(), (u32)args[4]);
     if (file) {
+        struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = (u32)args[4]};
         struct object_state *object = object_of(proc, file);
         /* mprotect may allow later what this call does not ask for */
         bool shared = args[3] & MAP_IS_SHARED;
@@ -456,11 +508,11 @@ SEPARATE int map_op(struct proc_state *proc, const struct call *call)
         if (object) {
             id = object->id;
             if (writable)
-                object->mapped_writable = 1;
+                may_be_written(object);
         }
-        read_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+        read_edge(proc, (u64)file, &op);
         if (writable)
-            write_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+            write_edge(proc, (u64)file, &op);
         if (shared)
             share_file(proc, file, writable);
     } else if (nr == PV_NR_mmap && args[3] & MAP_IS_SHARED) {
@@ -596,13 +648,16 @@ SEPARATE int dispatch(struct proc_state *proc, const struct call *call)
     u32 nr = (u32)call->nr;
     s64 ret = call->ret;
     u32 class = class_of[nr & (NR_CLASSES - 1)];
+    bool counted = class == PV_SC_DATA_OUT && write_ended(proc, nr, ret);
 
-    if (class != PV_SC_DATA_IN && class != PV_SC_CLOSE)
+    if (class != PV_SC_DATA_IN && class != PV_SC_CLOSE && !counted)
         end_phase(proc, nr);
     switch (class) {
     case PV_SC_DATA_IN:
     case PV_SC_DATA_OUT:
     case PV_SC_COPY:
+        if (counted)
+            break;
         data_call(proc, class, call);
         if (proc->n_flights)
             flight_end(proc, (u32)bpf_get_current_task_btf()->pid);
@@ -694,6 +749,32 @@ static __always_inline void fill_call(struct call *call, struct pt_regs *regs, u
     call->ret = ret;
 }
 
+/* A write that says nothing beyond its descriptor and returns its bytes. */
+static __always_inline bool is_plain_write(u32 nr)
+{
+    return nr == PV_NR_write || nr == PV_NR_pwrite64 || nr == PV_NR_writev || nr == PV_NR_pwritev ||
+           nr == PV_NR_pwritev2;
+}
+
+static __always_inline void write_begins(struct proc_state *proc, struct task_struct *task, u32 nr,
+                                         u32 fd)
+{
+    struct file *file = file_of_fd(task, fd);
+    struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = fd};
+    bool alone = is_plain_write(nr) && !may_be_crossed(task);
+
+    if (!file)
+        return;
+    if (is_null_device(file)) {
+        if (alone)
+            write_begun(proc, nr, SLOTS);
+        return;
+    }
+    end_phase(proc, nr);
+    if (write_edge(proc, (u64)file, &op) && alone)
+        write_begun(proc, nr, (u32)op.object & (SLOTS - 1));
+}
+
 /* Data moves before the call returns. */
 static __always_inline void data_begins(struct proc_state *proc, const struct call *call, u32 class)
 {
@@ -701,18 +782,86 @@ static __always_inline void data_begins(struct proc_state *proc, const struct ca
     u32 fd = (u32)call->args[0];
     u32 nr = (u32)call->nr;
 
+    proc->begun = 0;
     if (class == PV_SC_DATA_IN) {
         fd_in_flight(proc, fd, FLIGHT_READS);
         return;
     }
-    end_phase(proc, nr);
+    bool reads = class == PV_SC_DATA_OUT && reads_by_writing(task, nr, fd);
+    if (class == PV_SC_DATA_OUT && !reads)
+        write_begins(proc, task, nr, fd);
+    else
+        end_phase(proc, nr);
     if (class == PV_SC_COPY)
         copy_op(proc, call, 0, AT_ENTRY);
-    else if (!reads_by_writing(task, nr, fd))
-        write_fd(proc, task, fd, 0, nr, AT_ENTRY);
     /* a copy passes no memory of the process */
     if (class == PV_SC_DATA_OUT && may_be_crossed(task))
-        fd_in_flight(proc, fd, reads_by_writing(task, nr, fd) ? FLIGHT_READS : FLIGHT_WRITES);
+        fd_in_flight(proc, fd, reads ? FLIGHT_READS : FLIGHT_WRITES);
+}
+
+/* --- the usual calls, which add nothing, by a way that asks no table --- */
+
+static __always_inline bool is_usual(struct proc_state *proc, struct task_struct *task)
+{
+    return has_cast && !pressed && !proc->muted && !task->ptrace &&
+           !(task->thread_info.status & STATUS_COMPAT);
+}
+
+static __always_inline bool is_known_file(struct proc_state *proc, u32 fd, struct file *file,
+                                          struct known *ret)
+{
+    struct object_key key;
+
+    key_of_file(&key, file);
+    return is_known(proc, fd, &key, name_of_file(file), ret);
+}
+
+static __always_inline bool is_usual_write(struct proc_state *proc, struct task_struct *task,
+                                           u32 nr, u32 fd)
+{
+    struct known known;
+
+    if (!is_plain_write(nr) || !is_usual(proc, task) || may_be_crossed(task))
+        return false;
+    struct file *file = file_of_fd(task, fd);
+    if (!file)
+        return false;
+    if (is_null_device(file)) {
+        write_begun(proc, nr, SLOTS);
+        return true;
+    }
+    if (!is_known_file(proc, fd, file, &known) || !write_again(proc, known.slot, known.cell))
+        return false;
+    write_begun(proc, nr, (u32)known.object & (SLOTS - 1));
+    return true;
+}
+
+static __always_inline bool is_usual_read(struct proc_state *proc, struct task_struct *task, u32 nr,
+                                          u32 fd, long ret)
+{
+    struct known known;
+
+    if (nr == PV_NR_recvmmsg || may_be_crossed(task) || proc->n_flights)
+        return false;
+    if (ret <= 0)
+        return true;
+    struct file *file = file_of_fd(task, fd);
+    return file && is_known_file(proc, fd, file, &known) &&
+           read_again(proc, known.slot, known.cell, (u64)ret);
+}
+
+/* Whether nothing more is to be done about a call that has returned. */
+static __always_inline bool is_usual_exit(struct proc_state *proc, struct task_struct *task,
+                                          struct pt_regs *regs, s64 number, long ret)
+{
+    u32 nr = (u32)number & (NR_CLASSES - 1);
+
+    if ((u64)number >= NR_CLASSES || ret == -ERR_PERM || ret == -ERR_ACCESS ||
+        !is_usual(proc, task))
+        return false;
+    if (class_of[nr] == PV_SC_DATA_IN)
+        return is_usual_read(proc, task, nr, (u32)regs->di, ret);
+    return class_of[nr] == PV_SC_DATA_OUT && write_ended(proc, nr, ret);
 }
 
 SEC("tp_btf/sys_enter")
@@ -733,7 +882,10 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
     /* a read that nobody can cross is seen when it returns */
     if (class == PV_SC_DATA_IN && !may_be_crossed(task))
         return 0;
-    struct proc_state *proc = proc_of(task);
+    struct proc_state *near = near_proc_of(task);
+    if (near && is_usual_write(near, task, nr, (u32)regs->di))
+        return 0;
+    struct proc_state *proc = near ? near : far_proc_of(task);
     if (!proc || proc->muted || is_being_made(task))
         return 0;
     fill_call(&call, regs, nr, 0, entry);
@@ -755,6 +907,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     bool denied = ret == -ERR_PERM || ret == -ERR_ACCESS;
     struct call call;
 
+    struct proc_state *near = near_proc_of(task);
+    if (near && is_usual_exit(near, task, regs, number, ret))
+        return 0;
     bool is_held = pressed && hold_current(task);
     /* -1: no system call, or one a tracer skipped */
     if (number == -1)
@@ -762,7 +917,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     u32 entry = entry_of(task, (u64)number);
     if (!entry && !denied && !is_recorded(class_of[number & (NR_CLASSES - 1)]))
         return 0;
-    struct proc_state *proc = proc_of(task);
+    struct proc_state *proc = near ? near : far_proc_of(task);
     if (!proc || proc->muted || is_being_made(task))
         return 0;
     u32 nr = (u32)number;

@@ -12,11 +12,16 @@
  *   - reading what somebody holds mapped writable is never redundant.
  * (Versioning after Hossain et al., "Dependence-Preserving Data Compaction", USENIX Security 2018.)
  *
- * Versions are per process, shared by its threads, and per object. They are stamps that never
- * repeat: two that are equal mean the same state of the same thing, even if a racing thread has
- * given the slot to another object in between. An edge is emitted first, then the version changes,
- * then the slot says so: whoever sees the slot's new value also sees the version's. A lost record
- * leaves all as it was, so that the next operation emits the edge again.
+ * Versions are per process, shared by its threads, and per cell, shared by the objects whose keys
+ * hash alike. They are stamps that never repeat: two that are equal mean the same state of the same
+ * cell. (A racing thread may give the slot to another object of that cell in between: so the slot's
+ * object is looked at after its versions.) An edge is emitted first, then the version changes, then
+ * the slot says so: whoever sees the slot's new value also sees the version's. A lost record leaves
+ * all as it was, so that the next operation emits the edge again.
+ *
+ * The usual operation is one more on a descriptor whose object the process has in a slot: `hints`
+ * says in which. A hint is never believed (`is_known`): the slot must hold the key that the
+ * descriptor has now, and its cell no newer tag, or the object is asked for.
  *
  * While a system call of one thread lasts, another thread may fill its buffer or use what it has
  * brought. Calls under way of a process that has several threads are therefore remembered
@@ -29,6 +34,7 @@
  *   bool red_emit(proc, kind, object id, n_bytes, sysno)   false: the record was lost
  *   void red_total(proc, slot)                             emits and clears a slot's totals
  *   struct object_state *red_find(key)
+ *   struct object_cell *red_cell(index)
  *   u64 red_stamp(void)
  *   void red_cannot_follow(void)                           counts a loss */
 #pragma once
@@ -41,6 +47,9 @@
 #ifndef RED_REDUNDANT
 #define RED_REDUNDANT(condition) (condition)
 #endif
+#ifndef RED_SAME_KEY
+#define RED_SAME_KEY(condition) (condition)
+#endif
 
 RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
 {
@@ -49,9 +58,87 @@ RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
     if (slot->object != object) {
         red_total(proc, slot);
         __builtin_memset(slot, 0, sizeof *slot);
+        RED_ORDER();
         slot->object = object;
     }
     return slot;
+}
+
+RED_INLINE bool has_read(const struct slot *slot, u64 object, u64 version)
+{
+    bool same = slot->read_version == version;
+
+    RED_ORDER();
+    return same && slot->object == object;
+}
+
+RED_INLINE bool has_written(const struct slot *slot, u64 object, u64 version, u64 proc_version)
+{
+    bool same = slot->write_version == version && slot->write_proc_version == proc_version;
+
+    RED_ORDER();
+    return same && slot->object == object;
+}
+
+RED_INLINE bool is_same_object(const struct object_key *a, const struct object_key *b)
+{
+    return a->ino == b->ino && a->instance == b->instance && a->dev == b->dev && a->gen == b->gen;
+}
+
+struct known {
+    struct slot *slot;
+    struct object_cell *cell;
+    u64 object;
+    u32 index; /* of the cell */
+    u32 stream;
+};
+
+/* The object that a descriptor stands for, if the process has used it by that number before and no
+ * object of its cell has got an id or another name since. name: under which the descriptor has it.
+ */
+RED_INLINE bool is_known(struct proc_state *proc, u32 fd, const struct object_key *key, u64 name,
+                         struct known *ret)
+{
+    struct slot *slot = &proc->slots[proc->hints[fd & (HINTS - 1)] & (SLOTS - 1)];
+
+    ret->object = slot->object;
+    RED_ORDER();
+    ret->slot = slot;
+    ret->index = slot->cell;
+    ret->stream = slot->stream;
+    ret->cell = red_cell(ret->index);
+    if (!ret->cell || !ret->object || !RED_SAME_KEY(is_same_object(&slot->key, key)) ||
+        slot->name != name || slot->tag != ret->cell->tag)
+        return false;
+    /* a racing thread may have given the slot to another */
+    RED_ORDER();
+    return slot->object == ret->object;
+}
+
+/* The operation as a record says it. */
+struct red_op {
+    struct object_key key;
+    u64 object;
+    u64 n_bytes;
+    u32 cell;
+    u32 mapped; /* the object's mapped_writable */
+    u32 sysno;
+    u32 when;
+    u32 stream;
+    u32 fd;
+};
+
+/* tag: of the cell, read before the object was asked for. */
+RED_INLINE void slot_learn(struct proc_state *proc, const struct red_op *op, u64 name, u64 tag)
+{
+    struct slot *slot = slot_of(proc, op->object);
+
+    slot->key = op->key;
+    slot->name = name;
+    slot->tag = tag;
+    slot->cell = op->cell;
+    slot->stream = op->stream;
+    proc->hints[op->fd & (HINTS - 1)] = (u8)(op->object & (SLOTS - 1));
 }
 
 /* An edge from an object that is being read unseen, if it has changed since the last. 1: there was
@@ -59,14 +146,16 @@ RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
 RED_INLINE u32 read_unseen(struct proc_state *proc, struct object_key *key, u32 sysno)
 {
     struct object_state *object = red_find(key);
+    struct object_cell *cell = object ? red_cell(object->cell) : NULL;
 
-    if (!object)
+    if (!object || !cell)
         return 0;
-    struct slot *slot = slot_of(proc, object->id);
-    u64 version = object->version;
-    if (RED_REDUNDANT(slot->read_version == version && !object->mapped_writable))
+    u64 id = object->id;
+    struct slot *slot = slot_of(proc, id);
+    u64 version = cell->version;
+    if (RED_REDUNDANT(has_read(slot, id, version) && !object->mapped_writable))
         return 0;
-    if (!red_emit(proc, RED_READ, object->id, 0, sysno))
+    if (!red_emit(proc, RED_READ, id, 0, sysno))
         return 0;
     proc->version = red_stamp();
     RED_ORDER();
@@ -77,12 +166,13 @@ RED_INLINE u32 read_unseen(struct proc_state *proc, struct object_key *key, u32 
 RED_INLINE void write_unseen(struct proc_state *proc, struct object_key *key, u32 sysno)
 {
     struct object_state *object = red_find(key);
+    struct object_cell *cell = object ? red_cell(object->cell) : NULL;
 
-    if (!object)
+    if (!object || !cell)
         return;
     red_emit(proc, RED_WRITE, object->id, 0, sysno);
     RED_ORDER();
-    object->version = red_stamp();
+    cell->version = red_stamp();
 }
 
 /* What the process has just learned may at once be in a mapping that it shares, and in what another
@@ -150,7 +240,8 @@ RED_FN int end_phase(struct proc_state *proc, u32 sysno)
             break;
         struct object_key key = proc->pending[i].key;
         struct object_state *object = red_find(&key);
-        if (!object || object->version != proc->pending[i].version)
+        struct object_cell *cell = object ? red_cell(object->cell) : NULL;
+        if (!object || !cell || cell->version != proc->pending[i].version)
             continue;
         red_emit(proc, RED_READ, object->id, 0, sysno);
         proc->version = red_stamp();
@@ -178,32 +269,25 @@ RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, struct ob
     return true;
 }
 
-/* The operation as a record says it. */
-struct red_op {
-    struct object_key key;
-    u64 n_bytes;
-    u32 sysno;
-    u32 when;
-    u32 stream;
-    u32 pad;
-};
-
-RED_FN int red_read(struct proc_state *proc, struct object_state *object, struct red_op *op)
+/* 1: an edge stands for it. 0: the record was lost. */
+RED_FN int red_read(struct proc_state *proc, struct red_op *op)
 {
-    if (!proc || !object || !op)
+    struct object_cell *cell = op ? red_cell(op->cell) : NULL;
+
+    if (!proc || !op || !cell)
         return 0;
-    struct slot *slot = slot_of(proc, object->id);
-    u64 version = object->version;
+    struct slot *slot = slot_of(proc, op->object);
+    u64 version = cell->version;
 
     if (op->when == AT_EXIT) {
         slot->read_ops++;
         slot->read_bytes += op->n_bytes;
     }
-    if (RED_REDUNDANT(slot->read_version == version && !object->mapped_writable)) {
+    if (RED_REDUNDANT(has_read(slot, op->object, version) && !op->mapped)) {
         if (!op->stream || defer_read(proc, slot, &op->key))
-            return 0;
+            return 1;
     }
-    if (!red_emit(proc, RED_READ, object->id, op->n_bytes, op->sysno))
+    if (!red_emit(proc, RED_READ, op->object, op->n_bytes, op->sysno))
         return 0;
     proc->version = red_stamp();
     RED_ORDER();
@@ -211,34 +295,88 @@ RED_FN int red_read(struct proc_state *proc, struct object_state *object, struct
     slot->read_phase = proc->phase;
     if (proc->shared_writable || proc->n_flights)
         write_all_unseen(proc, op->sysno);
-    return 0;
+    return 1;
 }
 
-RED_FN int red_write(struct proc_state *proc, struct object_state *object, struct red_op *op)
+/* 1: an edge stands for it. 0: the record was lost. */
+RED_FN int red_write(struct proc_state *proc, struct red_op *op)
 {
-    if (!proc || !object || !op)
+    struct object_cell *cell = op ? red_cell(op->cell) : NULL;
+
+    if (!proc || !op || !cell)
         return 0;
     if (proc->n_shared || proc->n_flights)
         read_all_unseen(proc, op->sysno);
-    struct slot *slot = slot_of(proc, object->id);
+    struct slot *slot = slot_of(proc, op->object);
     u64 proc_version = proc->version;
 
     if (op->when == AT_EXIT) {
         slot->write_ops++;
         slot->write_bytes += op->n_bytes;
     }
-    if (RED_REDUNDANT(slot->write_proc_version == proc_version &&
-                      slot->write_version == object->version))
-        return 0;
-    if (!red_emit(proc, RED_WRITE, object->id, op->n_bytes, op->sysno))
+    if (RED_REDUNDANT(has_written(slot, op->object, cell->version, proc_version)))
+        return 1;
+    if (!red_emit(proc, RED_WRITE, op->object, op->n_bytes, op->sysno))
         return 0;
     u64 version = red_stamp();
     RED_ORDER();
-    object->version = version;
+    cell->version = version;
     RED_ORDER();
     slot->write_proc_version = proc_version;
     slot->write_version = version;
-    return 0;
+    return 1;
+}
+
+/* The three below are for a process that nobody shares memory or descriptors with: what is seen at
+ * a call's entry holds until its exit.
+ *
+ * A read of what is known in that slot adds nothing; counted, if so. */
+RED_INLINE bool read_again(struct proc_state *proc, struct slot *slot,
+                           const struct object_cell *cell, u64 n_bytes)
+{
+    if (!RED_REDUNDANT(slot->read_version == cell->version && !cell->mapped))
+        return false;
+    /* of a stream: one that waits for the end of the phase already */
+    if (slot->stream && (slot->read_phase != proc->phase || slot->pending_phase != proc->phase ||
+                         proc->shared_writable || proc->n_flights))
+        return false;
+    slot->read_ops++;
+    slot->read_bytes += n_bytes;
+    return true;
+}
+
+/* At a write's entry: it adds nothing, and neither will its exit. */
+RED_INLINE bool write_again(struct proc_state *proc, struct slot *slot,
+                            const struct object_cell *cell)
+{
+    if (proc->n_pending || proc->n_shared || proc->n_flights)
+        return false;
+    if (!RED_REDUNDANT(slot->write_version == cell->version &&
+                       slot->write_proc_version == proc->version))
+        return false;
+    proc->phase++;
+    return true;
+}
+
+/* An edge stands for the write that begins: only its bytes are to be counted when it returns. */
+RED_INLINE void write_begun(struct proc_state *proc, u32 sysno, u32 slot)
+{
+    proc->begun = sysno + 1;
+    proc->begun_slot = slot;
+}
+
+RED_INLINE bool write_ended(struct proc_state *proc, u32 sysno, s64 n_bytes)
+{
+    if (proc->begun != sysno + 1)
+        return false;
+    proc->begun = 0;
+    if (n_bytes > 0 && proc->begun_slot < SLOTS) {
+        struct slot *slot = &proc->slots[proc->begun_slot & (SLOTS - 1)];
+
+        slot->write_ops++;
+        slot->write_bytes += (u64)n_bytes;
+    }
+    return true;
 }
 
 /* A thread of a process with several begins a call that reads from or writes to the object. */

@@ -3,7 +3,9 @@
 #pragma once
 
 enum {
-    SLOTS = 32,      /* objects a process is remembered to have touched, by hash */
+    SLOTS = 32,      /* objects a process is remembered to have touched, by id */
+    HINTS = 16,      /* descriptors whose slot is remembered, by number */
+    CELLS = 32768,   /* of versions of objects, by hash of their key */
     SHARED_MAX = 8,  /* shared file mappings remembered per process */
     PENDING_MAX = 4, /* streams whose later reads wait for the process's next output */
     FLIGHTS_MAX = 8, /* system calls under way that are remembered per process */
@@ -21,13 +23,25 @@ struct object_key {
 };
 struct object_state {
     u64 id;
-    u64 version;
     u64 name;            /* changes when the object is reached by another name */
     u32 mapped_writable; /* somebody can write it unseen: no read of it is redundant */
-    u32 pad;
+    u32 cell;
+};
+/* Several objects may share one: what has changed for one then counts as changed for all, an edge
+ * too many, never one too few. Never forgotten, unlike the object. */
+struct object_cell {
+    u64 version; /* changes with every write edge */
+    u64 tag;     /* changes when one of them gets its id, or another name */
+    u64 mapped;  /* one of them can be or could be written unseen: ask its state */
+    u64 pad;
 };
 struct slot {
     u64 object;
+    struct object_key key; /* of the object, as a descriptor showed it last; see `slot_known` */
+    u64 name;
+    u64 tag;
+    u32 cell;
+    u32 stream;
     u64 read_version;       /* object's version when the last read edge was emitted */
     u64 write_proc_version; /* process's and object's versions at the last write edge */
     u64 write_version;
@@ -68,7 +82,10 @@ struct proc_state {
     u32 shared_writable; /* it can write to one of them unseen */
     u32 n_flights;       /* of `flights` in use */
     u32 policy;          /* enum pv_bpf_policy */
-    u32 pad;
+    u32 tgid;            /* in the initial namespace */
+    u32 begun;           /* 1 more than the number of the write under way whose edge stands */
+    u32 begun_slot;      /* SLOTS: what is written is gone */
+    u8 hints[HINTS];     /* slots, by descriptor */
     struct pending_read pending[PENDING_MAX];
     struct shared_map shared[SHARED_MAX];
     struct flight flights[FLIGHTS_MAX];

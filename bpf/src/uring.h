@@ -31,7 +31,7 @@ enum uring_op {
 struct uring_open {
     u64 proc;
     u32 opcode;
-    u32 pad;
+    u32 home;
 };
 
 /* Opens that were submitted and have not completed, by their request. */
@@ -61,15 +61,12 @@ SEPARATE int uring_data(struct proc_state *proc, u64 file_ref, u32 opcode)
     struct file *file = (struct file *)file_ref;
     struct red_op op = {.sysno = opcode, .when = AT_ENTRY};
 
-    if (!proc || !file)
-        return 0;
-    struct object_state *object = op_of_file(&op, proc, file, 0);
-    if (!object)
+    if (!proc || !file || !op_of_file(&op, proc, file))
         return 0;
     if (uring_reads(opcode))
-        red_read(proc, object, &op);
+        red_read(proc, &op);
     if (uring_writes(opcode))
-        red_write(proc, object, &op);
+        red_write(proc, &op);
     remember_shared(proc, &op.key, uring_writes(opcode));
     return 0;
 }
@@ -91,6 +88,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *req)
         u64 key = (u64)req;
 
         open.proc = proc->id;
+        open.home = proc->tgid;
         open.opcode = opcode;
         bpf_map_update_elem(&uring_opens, &key, &open, BPF_ANY);
         return 0;
@@ -115,7 +113,7 @@ int BPF_PROG(on_uring_complete, struct io_ring_ctx *ring_ctx, void *req, struct 
 
     if (!found)
         return 0;
-    struct proc_state *proc = bpf_map_lookup_elem(&procs, &found->proc);
+    struct proc_state *proc = proc_with_id(found->proc, found->home);
     u32 opcode = found->opcode;
     s32 res = BPF_CORE_READ(cqe, res);
     bpf_map_delete_elem(&uring_opens, &key);

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 31, PATH_BYTES = 64 };
+enum { ROUNDS_MAX = 31, PATH_BYTES = 64, BATCH = 250, BATCHES_MAX = 20000 };
 enum mode { BASE, FLOOR, FOLLOWED, ENTER_EXIT, STRACE, PERF, MODES };
 static const char *const mode_names[MODES] = {"base",       "floor",  "followed",
                                               "enter+exit", "strace", "perf trace"};
@@ -89,9 +89,25 @@ static uint64_t own_cpu_ns(void)
     return (uint64_t)t.tv_sec * PV_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* Prints ns of CPU a call. */
+static int compare(const void *a, const void *b)
+{
+    const double *x = a;
+    const double *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+static double median(double *v, unsigned n)
+{
+    qsort(v, n, sizeof *v, compare);
+    return n == 0 ? -1 : v[n / 2];
+}
+
+/* Prints ns of CPU a call: the median of batches, since an interruption spoils only its own. */
 static int act(const char *name, long n)
 {
+    static double took[BATCHES_MAX];
+    unsigned batches = 0;
     pv_autoclose int fd = open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0 || pwrite(fd, "x", 1, 0) != 1)
@@ -99,12 +115,15 @@ static int act(const char *name, long n)
     for (size_t i = 0; i < OPS; i++) {
         if (strcmp(ops[i].name, name) != 0)
             continue;
-        if (ops[i].run(fd, n / 10) != 0)
-            return 2;
-        uint64_t begun = own_cpu_ns();
-        int rc = ops[i].run(fd, n);
-        printf("%.2f\n", (double)(own_cpu_ns() - begun) / (double)n);
-        return rc;
+        for (long done = 0; done < n; done += BATCH) {
+            uint64_t begun = own_cpu_ns();
+
+            if (ops[i].run(fd, BATCH) != 0)
+                return 2;
+            took[batches++ % BATCHES_MAX] = (double)(own_cpu_ns() - begun) / BATCH;
+        }
+        printf("%.2f\n", median(took, batches < BATCHES_MAX ? batches : BATCHES_MAX));
+        return 0;
     }
     return 3;
 }
@@ -253,20 +272,6 @@ static double run(char *const argv[], bool timed_inside, double *ret_wall_ms)
 }
 
 /* --- medians --- */
-
-static int compare(const void *a, const void *b)
-{
-    const double *x = a;
-    const double *y = b;
-
-    return *x < *y ? -1 : *x > *y;
-}
-
-static double median(double *v, unsigned n)
-{
-    qsort(v, n, sizeof *v, compare);
-    return n == 0 ? -1 : v[n / 2];
-}
 
 static void time_calls(unsigned rounds, char *calls)
 {

@@ -13,6 +13,10 @@ typedef int64_t s64;
 #define RED_REDUNDANT(condition) ((void)(condition), false)
 #endif
 
+#ifdef MODEL_STALE_HINT
+#define RED_SAME_KEY(condition) ((void)(condition), true)
+#endif
+
 #include "reduce_state.h"
 
 #ifdef MODEL_NO_FLIGHTS
@@ -20,11 +24,14 @@ enum { WITH_FLIGHTS = 0 };
 #else
 enum { WITH_FLIGHTS = 1 };
 #endif
-/* Objects 0 and 1 are streams. */
-enum { STREAMS = 2 };
+/* Objects 0 and 1 are streams. Objects share cells, their ids share slots, and two of the
+ * descriptors share a hint. */
+enum { STREAMS = 2, MODEL_CELLS = 2, MODEL_FDS = 3, ID_STEP = 8, IDS_MAX = 128 };
+static const u32 fd_numbers[MODEL_FDS] = {0, 5, HINTS};
 
 struct thread {
     u32 op; /* 0: in user space; else what is under way */
+    u32 fd; /* and what stood behind it when it began */
     u32 object;
     u32 other; /* of a copy: where it goes */
     u32 moved;
@@ -35,10 +42,14 @@ struct process {
     struct proc_state state[MODEL_THREADS]; /* one, unless the fault is put back */
     struct thread threads[MODEL_THREADS];
     u32 n_threads;
+    u32 fds[MODEL_FDS]; /* objects */
 };
 static struct {
     struct process p[MODEL_PROCS];
-    struct object_state objects[MODEL_OBJECTS];
+    struct object_state objects[MODEL_OBJECTS]; /* id 0: forgotten */
+    struct object_cell cells[MODEL_CELLS];
+    u32 of_id[IDS_MAX];
+    u32 n_ids;
     struct model_result *result;
     u64 random;
     u64 stamp;
@@ -53,7 +64,7 @@ static u32 proc_bit(u64 id)
 
 static u32 object_bit(u64 id)
 {
-    return MODEL_PROCS + (u32)id - 1;
+    return MODEL_PROCS + m.of_id[id / ID_STEP];
 }
 
 /* What the records say is followed as they come. */
@@ -79,7 +90,12 @@ static void red_total(struct proc_state *proc, struct slot *slot)
 
 static struct object_state *red_find(struct object_key *key)
 {
-    return &m.objects[key->ino];
+    return m.objects[key->ino].id ? &m.objects[key->ino] : NULL;
+}
+
+static struct object_cell *red_cell(u32 index)
+{
+    return &m.cells[index];
 }
 
 static u64 red_stamp(void)
@@ -113,29 +129,134 @@ static struct proc_state *state_of(struct process *p, u32 thread)
 #endif
 }
 
-static struct red_op op_on(u32 object, u32 when)
+/* What is done without a name is always known by the same. */
+enum { NAME = 1 };
+
+/* As the probes do it: by what the process knows of the descriptor, or asked for. */
+static struct red_op op_on(struct proc_state *state, u32 fd, u32 object, u32 when)
 {
-    return (struct red_op){.key = {.ino = object}, .when = when, .stream = object < STREAMS};
+    struct red_op op = {.key = {.ino = object},
+                        .cell = object % MODEL_CELLS,
+                        .when = when,
+                        .stream = object < STREAMS,
+                        .fd = fd_numbers[fd]};
+    struct known known;
+
+    if (is_known(state, op.fd, &op.key, NAME, &known)) {
+        op.object = known.object;
+        op.cell = known.index;
+        op.stream = known.stream;
+        return op;
+    }
+    struct object_cell *cell = red_cell(op.cell);
+    if (!m.objects[object].id) {
+        u32 n = m.n_ids++;
+
+        m.of_id[n] = object;
+        m.objects[object] = (struct object_state){.id = n * ID_STEP + 1, .cell = op.cell};
+        cell->version = cell->tag = red_stamp();
+    }
+    op.object = m.objects[object].id;
+    slot_learn(state, &op, NAME, cell->tag);
+    return op;
 }
 
-static void hook_read(struct proc_state *state, u32 object, u32 when)
+static void hook_read(struct proc_state *state, u32 fd, u32 object, u32 when)
 {
-    struct red_op op = op_on(object, when);
+    struct red_op op = op_on(state, fd, object, when);
 
 #ifdef MODEL_NO_OBJECT
     /* as if nobody had written since */
-    struct slot *slot = slot_of(state, m.objects[object].id);
+    struct slot *slot = slot_of(state, op.object);
     if (slot->read_version)
-        slot->read_version = m.objects[object].version;
+        slot->read_version = red_cell(op.cell)->version;
 #endif
-    red_read(state, &m.objects[object], &op);
+    red_read(state, &op);
 }
 
-static void hook_write(struct proc_state *state, u32 object, u32 when)
+static int hook_write(struct proc_state *state, u32 fd, u32 object, u32 when, u32 *ret_slot)
 {
-    struct red_op op = op_on(object, when);
+    struct red_op op = op_on(state, fd, object, when);
 
-    red_write(state, &m.objects[object], &op);
+    *ret_slot = op.object & (SLOTS - 1);
+    return red_write(state, &op);
+}
+
+/* Somebody shares its memory and its descriptors. */
+static bool is_crossed(const struct process *p)
+{
+#ifdef MODEL_CROSSED
+    (void)p;
+    return false;
+#else
+    return p->n_threads > 1;
+#endif
+}
+
+/* Its calls may go the short way. */
+static bool is_alone(const struct process *p)
+{
+#ifdef MODEL_RAW
+    (void)p;
+    return false;
+#else
+    return !is_crossed(p);
+#endif
+}
+
+static bool is_usual_read(struct process *p, struct proc_state *state, const struct thread *thread)
+{
+    struct object_key key = {.ino = thread->object};
+    struct known known;
+
+    return is_alone(p) && !state->n_flights &&
+           is_known(state, fd_numbers[thread->fd], &key, NAME, &known) &&
+           read_again(state, known.slot, known.cell, 1);
+}
+
+static bool is_usual_write(struct process *p, struct proc_state *state, const struct thread *thread)
+{
+    struct object_key key = {.ino = thread->object};
+    struct known known;
+
+    if (!is_alone(p) || !is_known(state, fd_numbers[thread->fd], &key, NAME, &known) ||
+        !write_again(state, known.slot, known.cell))
+        return false;
+    write_begun(state, 0, known.object & (SLOTS - 1));
+    return true;
+}
+
+static void write_begins(struct process *p, struct proc_state *state, const struct thread *thread)
+{
+    u32 slot = 0;
+
+    if (is_usual_write(p, state, thread))
+        return;
+    state->begun = 0;
+    end_phase(state, 0);
+    if (hook_write(state, thread->fd, thread->object, AT_ENTRY, &slot) && is_alone(p))
+        write_begun(state, 0, slot);
+}
+
+static void write_returns(struct proc_state *state, const struct thread *thread)
+{
+    u32 slot = 0;
+
+    if (write_ended(state, 0, thread->moved))
+        return;
+    end_phase(state, 0);
+    if (thread->moved)
+        hook_write(state, thread->fd, thread->object, AT_EXIT, &slot);
+}
+
+/* From one descriptor to another. */
+static void copy(struct proc_state *state, const struct thread *thread, u32 when)
+{
+    u32 slot = 0;
+
+    end_phase(state, 0);
+    hook_read(state, thread->fd, thread->object, when);
+    hook_write(state, (thread->fd + 1) % MODEL_FDS, thread->other, when, &slot);
 }
 
 static u32 knows(struct process *p)
@@ -149,18 +270,17 @@ static void enter(struct process *p, u32 t)
     struct proc_state *state = state_of(p, t);
     struct object_key key = {0};
 
-    *thread = (struct thread){.op = OP_READ + draw(3), .object = draw(MODEL_OBJECTS)};
-    thread->other = (thread->object + 1 + draw(MODEL_OBJECTS - 1)) % MODEL_OBJECTS;
+    *thread = (struct thread){.op = OP_READ + draw(3), .fd = draw(MODEL_FDS)};
+    thread->object = p->fds[thread->fd];
+    thread->other = p->fds[(thread->fd + 1) % MODEL_FDS];
     key.ino = thread->object;
-    if (thread->op != OP_READ)
-        end_phase(state, 0);
     if (thread->op == OP_WRITE)
-        hook_write(state, thread->object, AT_ENTRY);
-    if (thread->op == OP_COPY) {
-        hook_read(state, thread->object, AT_ENTRY);
-        hook_write(state, thread->other, AT_ENTRY);
-    }
-    if (WITH_FLIGHTS && p->n_threads > 1 && thread->op != OP_COPY)
+        write_begins(p, state, thread);
+    if (thread->op == OP_COPY)
+        copy(state, thread, AT_ENTRY);
+    if (thread->op == OP_READ && WITH_FLIGHTS && is_crossed(p))
+        (void)op_on(state, thread->fd, thread->object, AT_ENTRY); /* announced */
+    if (WITH_FLIGHTS && is_crossed(p) && thread->op != OP_COPY)
         flight_begin(state, &key, t + 1, thread->op == OP_READ ? FLIGHT_READS : FLIGHT_WRITES);
     thread->taken = knows(p);
     for (u32 i = 0; i < p->n_threads; i++)
@@ -189,21 +309,37 @@ static void leave(struct process *p, u32 t)
     struct thread *thread = &p->threads[t];
     struct proc_state *state = state_of(p, t);
 
-    if (thread->op != OP_READ)
-        end_phase(state, 0);
-    if (thread->op == OP_READ && thread->moved)
-        hook_read(state, thread->object, AT_EXIT);
-    if (thread->op == OP_WRITE && thread->moved)
-        hook_write(state, thread->object, AT_EXIT);
-    if (thread->op == OP_COPY && thread->moved) {
-        hook_read(state, thread->object, AT_EXIT);
-        hook_write(state, thread->other, AT_EXIT);
-    }
+    if (thread->op == OP_READ && thread->moved && !is_usual_read(p, state, thread))
+        hook_read(state, thread->fd, thread->object, AT_EXIT);
+    if (thread->op == OP_WRITE)
+        write_returns(state, thread);
+    if (thread->op == OP_COPY && thread->moved)
+        copy(state, thread, AT_EXIT);
     m.result->real[p - m.p] |= thread->known;
     if (state->n_flights)
         flight_end(state, t + 1);
     thread->op = OP_NONE;
     thread->known = 0;
+}
+
+/* A descriptor becomes another object's: by dup2, or closed and opened again. */
+static void change_fd(struct process *p)
+{
+    u32 fd = draw(MODEL_FDS);
+
+    p->fds[fd] = draw(MODEL_OBJECTS);
+}
+
+/* The table of objects is full: one that no call and no waiting read is about gets another id. */
+static void forget_object(void)
+{
+    u32 object = draw(MODEL_OBJECTS);
+
+    for (u32 i = 0; i < MODEL_PROCS; i++)
+        for (u32 t = 0; t < MODEL_THREADS; t++)
+            if (m.p[i].threads[t].op != OP_NONE || m.p[i].state[t].n_pending)
+                return;
+    m.objects[object].id = 0;
 }
 
 /* A copy is one step: what others see of it between its entry and its exit is, like a relay by
@@ -243,10 +379,10 @@ static void begin(uint64_t seed, struct model_result *ret)
     m.random = seed * 0x9e3779b97f4a7c15ull + 1;
     for (u32 i = 0; i < MODEL_ENTITIES; i++)
         ret->real[i] = ret->told[i] = 1u << i;
-    for (u32 i = 0; i < MODEL_OBJECTS; i++)
-        m.objects[i] = (struct object_state){.id = i + 1, .version = red_stamp()};
     for (u32 i = 0; i < MODEL_PROCS; i++) {
         m.p[i].n_threads = 1 + draw(MODEL_THREADS);
+        for (u32 fd = 0; fd < MODEL_FDS; fd++)
+            m.p[i].fds[fd] = draw(MODEL_OBJECTS);
         for (u32 t = 0; t < MODEL_THREADS; t++) {
             m.p[i].state[t].id = i + 1;
             m.p[i].state[t].version = red_stamp();
@@ -260,8 +396,14 @@ void MODEL_NAME(uint64_t seed, struct model_result *ret)
     begin(seed, ret);
     for (u32 i = 0; i < MODEL_STEPS; i++) {
         struct process *p = &m.p[draw(MODEL_PROCS)];
+        u32 what = draw(12);
 
-        step(p, draw(p->n_threads));
+        if (what == 0)
+            change_fd(p);
+        else if (what == 1)
+            forget_object();
+        else
+            step(p, draw(p->n_threads));
     }
     finish();
 }

@@ -75,6 +75,8 @@ static void test_faults_are_found(void **state)
     finds("versions per thread", reduction_per_thread);
     finds("reads without the object's version", reduction_no_object);
     finds("calls under way forgotten", reduction_no_flights);
+    finds("a descriptor believed to be what it was", reduction_stale_hint);
+    finds("several threads taken for one", reduction_crossed);
 }
 
 int main(void)
