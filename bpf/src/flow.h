@@ -93,88 +93,79 @@ static __always_inline struct object_cell *red_cell(u32 index)
 #define RED_INLINE static __always_inline
 #include "reduce.h"
 
-static __always_inline u32 type_of_file(struct file *file)
+static __always_inline u32 memory_device(const struct look *look)
 {
-    u32 mode =
-        has_cast ? KERNEL(file, file)->f_inode->i_mode : BPF_CORE_READ(file, f_inode, i_mode);
-
-    return mode & MODE_TYPE;
-}
-
-static __always_inline u32 memory_device(struct file *file)
-{
-    if (type_of_file(file) != MODE_CHARACTER)
+    if ((look->mode & MODE_TYPE) != MODE_CHARACTER || look->rdev >> 20 != 1)
         return 0;
-    u32 rdev =
-        has_cast ? KERNEL(file, file)->f_inode->i_rdev : BPF_CORE_READ(file, f_inode, i_rdev);
-    if (rdev >> 20 != 1)
-        return 0;
-    return rdev & 0xfffff;
+    return look->rdev & 0xfffff;
 }
 
 /* What these devices give does not depend on what anybody wrote: null, zero, full, random,
  * urandom. */
-static __always_inline bool is_constant_device(struct file *file)
+static __always_inline bool is_constant_device(const struct look *look)
 {
-    u32 minor = memory_device(file);
+    u32 minor = memory_device(look);
 
     return minor == 3 || minor == 5 || (minor >= 7 && minor <= 9);
 }
 
 /* null, zero, full: what is written is gone */
-static __always_inline bool is_null_device(struct file *file)
+static __always_inline bool is_null_device(const struct look *look)
 {
-    u32 minor = memory_device(file);
+    u32 minor = memory_device(look);
 
     return minor == 3 || minor == 5 || minor == 7;
 }
 
-static __always_inline u64 name_of_file(struct file *file)
+static __always_inline bool is_stream(const struct look *look)
 {
-    struct place place;
+    u32 type = look->mode & MODE_TYPE;
 
-    place_of_file(&place, file);
-    return name_of_place(&place);
+    return type != MODE_REGULAR && type != MODE_DIRECTORY && !is_constant_device(look);
 }
 
-/* The object of a file that op->fd stands for, asked for. */
-SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct red_op *op)
+/* The object of a file that looks so, which op->fd stands for, asked for. */
+SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct look *look, struct red_op *op)
 {
-    struct file *file = (struct file *)file_ref;
-
-    if (!proc || !op)
+    if (!proc || !look || !op)
         return 0;
-    u32 type = type_of_file(file);
-    struct object_cell *cell = cell_at(cell_of_key(&op->key));
+    struct object_cell *cell = cell_at(cell_of_key(&look->key));
     u64 tag = cell ? cell->tag : 0;
-    u64 name = name_of_file(file);
-    struct object_state *object = object_with_key(proc, file, &op->key);
+    struct object_state *object = object_that_looks(proc, (struct file *)file_ref, look);
     if (!object)
         return 0;
     op->object = object->id;
     op->cell = object->cell;
     op->mapped = object->mapped_writable;
-    op->stream = type != MODE_REGULAR && type != MODE_DIRECTORY &&
-                 !(type == MODE_CHARACTER && is_constant_device(file));
-    slot_learn(proc, op, name, tag);
+    op->stream = is_stream(look);
+    slot_learn(proc, op, look->name, tag);
     return 1;
 }
 
 /* What is about to be done with op->fd, which is that file; false when its object cannot be known.
  */
-static __always_inline bool op_of_file(struct red_op *op, struct proc_state *proc,
-                                       struct file *file)
+static __always_inline bool op_of_look(struct red_op *op, struct proc_state *proc,
+                                       struct file *file, struct look *look)
 {
     struct known known;
 
-    key_of_file(&op->key, file);
-    if (!is_known(proc, op->fd, &op->key, name_of_file(file), &known) || known.cell->mapped)
-        return find_op(proc, (u64)file, op);
+    op->key = look->key;
+    if (!is_known(proc, op->fd, &look->key, look->name, &known) || known.cell->mapped)
+        return find_op(proc, (u64)file, look, op);
     op->object = known.object;
     op->cell = known.index;
     op->stream = known.stream;
     op->mapped = 0;
     return true;
+}
+
+static __always_inline bool op_of_file(struct red_op *op, struct proc_state *proc,
+                                       struct file *file)
+{
+    struct look look;
+
+    look_at(&look, file);
+    return op_of_look(op, proc, file, &look);
 }
 
 SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
@@ -187,12 +178,15 @@ SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
 /* 1: it stands, or none is needed. */
 SEPARATE int write_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
 {
+    struct look look;
+
     if (!proc || !op)
         return 0;
+    look_at(&look, (struct file *)file_ref);
     /* nobody can read there what was written */
-    if (is_null_device((struct file *)file_ref))
+    if (is_null_device(&look))
         return 1;
-    if (!op_of_file(op, proc, (struct file *)file_ref))
+    if (!op_of_look(op, proc, (struct file *)file_ref, &look))
         return 0;
     return red_write(proc, op);
 }
@@ -221,17 +215,17 @@ static __always_inline void write_fd(struct proc_state *proc, struct task_struct
 SEPARATE int close_fd(struct proc_state *proc, u32 fd)
 {
     struct known known;
-    struct object_key key;
+    struct look look;
     struct file *file = file_of_fd(bpf_get_current_task_btf(), fd);
 
     if (!file || !proc)
         return 0;
-    key_of_file(&key, file);
-    if (is_known(proc, fd, &key, name_of_file(file), &known)) {
+    look_at(&look, file);
+    if (is_known(proc, fd, &look.key, look.name, &known)) {
         flush_slot(proc, known.slot);
         return 0;
     }
-    struct object_state *object = bpf_map_lookup_elem(&objects, &key);
+    struct object_state *object = bpf_map_lookup_elem(&objects, &look.key);
     if (!object)
         return 0;
     struct slot *slot = &proc->slots[object->id & (SLOTS - 1)];
@@ -262,15 +256,17 @@ SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     struct file *file = file_of_fd(task, fd);
-    struct object_key key;
+    struct look look;
 
-    if (!proc || !file || (how == FLIGHT_WRITES && is_null_device(file)))
+    if (!proc || !file)
         return 0;
-    key_of_file(&key, file);
+    look_at(&look, file);
+    if (how == FLIGHT_WRITES && is_null_device(&look))
+        return 0;
     /* announced here: by the time it is needed, no descriptor may lead to it any more */
-    if (!object_of(proc, file))
+    if (!object_that_looks(proc, file, &look))
         return 0;
-    return flight_begin(proc, &key, (u32)task->pid, how);
+    return flight_begin(proc, &look.key, (u32)task->pid, how);
 }
 
 /* A read returns whose descriptor has become another file meanwhile: it was of what it began with.

@@ -181,25 +181,61 @@ static __always_inline void key_of_inode(struct object_key *key, struct inode *i
     key->gen = BPF_CORE_READ(inode, i_generation);
 }
 
-static __always_inline void key_of_file(struct object_key *key, struct file *file)
+/* Differs when the object is reached by another name. */
+static __always_inline u64 name_of_place(const struct place *place)
+{
+    struct dentry *dentry = (struct dentry *)place->dentry;
+
+    if (has_cast) {
+        return KERNEL(dentry, dentry)->d_name.hash_len ^ POINTER_IN(dentry, dentry, d_parent);
+    }
+    return BPF_CORE_READ(dentry, d_name.hash_len) ^ (u64)BPF_CORE_READ(dentry, d_parent);
+}
+
+/* What tells which object an open file is, under which name, and of what type. */
+struct look {
+    struct object_key key;
+    u64 name; /* differs when the object is reached by another */
+    u32 mode;
+    u32 rdev;
+};
+
+/* Each cast costs the registers a call does: one for all. */
+static __always_inline void look_at(struct look *l, struct file *file)
 {
     if (has_cast) {
-        struct inode *i = KERNEL(file, file)->f_inode;
+        struct file *f = KERNEL(file, file);
+        struct inode *i = f->f_inode;
+        struct dentry *d = f->f_path.dentry;
 
-        __builtin_memset(key, 0, sizeof *key);
-        key->ino = i->i_ino;
-        key->dev = i->i_sb->s_dev;
-        key->gen = i->i_generation;
-        if (i->i_sb->s_magic == ANON_INODE_MAGIC)
-            key->instance = (u64)file;
+        l->key.ino = i->i_ino;
+        l->key.dev = i->i_sb->s_dev;
+        l->key.gen = i->i_generation;
+        l->key.instance = i->i_sb->s_magic == ANON_INODE_MAGIC ? (u64)file : 0;
+        l->mode = i->i_mode;
+        l->rdev = i->i_rdev;
+        l->name = d->d_name.hash_len;
+        l->name ^= number_at((u64)&d->d_parent);
         return;
     }
     struct inode *inode = BPF_CORE_READ(file, f_inode);
+    struct place place = {.dentry = (u64)BPF_CORE_READ(file, f_path.dentry)};
 
-    key_of_inode(key, inode);
+    key_of_inode(&l->key, inode);
     /* every eventfd and timerfd shares one inode: the open file is the object */
     if (BPF_CORE_READ(inode, i_sb, s_magic) == ANON_INODE_MAGIC)
-        key->instance = (u64)file;
+        l->key.instance = (u64)file;
+    l->mode = BPF_CORE_READ(inode, i_mode);
+    l->rdev = BPF_CORE_READ(inode, i_rdev);
+    l->name = name_of_place(&place);
+}
+
+static __always_inline void key_of_file(struct object_key *key, struct file *file)
+{
+    struct look look;
+
+    look_at(&look, file);
+    *key = look.key;
 }
 
 SEPARATE int announce(struct proc_state *proc, struct place *place, struct object_key *key, u64 id)
@@ -225,17 +261,6 @@ SEPARATE int announce(struct proc_state *proc, struct place *place, struct objec
     rec->path_bytes = n;
     rec->path_cut = cut;
     return output(cpu, proc, rec, bytes, false);
-}
-
-/* Differs when the object is reached by another name. */
-static __always_inline u64 name_of_place(const struct place *place)
-{
-    struct dentry *dentry = (struct dentry *)place->dentry;
-
-    if (has_cast) {
-        return KERNEL(dentry, dentry)->d_name.hash_len ^ POINTER_IN(dentry, dentry, d_parent);
-    }
-    return BPF_CORE_READ(dentry, d_name.hash_len) ^ (u64)BPF_CORE_READ(dentry, d_parent);
 }
 
 /* Somebody can write it unseen from now on. */
@@ -313,24 +338,24 @@ object_anew(struct proc_state *proc, struct place *place, struct object_key *key
     return state;
 }
 
-/* The object behind an open file whose key that is. */
-static __always_inline struct object_state *
-object_with_key(struct proc_state *proc, struct file *file, struct object_key *key)
+/* The object behind an open file that looks so. */
+static __always_inline struct object_state *object_that_looks(struct proc_state *proc,
+                                                              struct file *file, struct look *look)
 {
     struct place place = {};
+    struct object_state *known = bpf_map_lookup_elem(&objects, &look->key);
 
-    place_of_file(&place, file);
-    struct object_state *known = bpf_map_lookup_elem(&objects, key);
-    if (known && known->name == name_of_place(&place))
+    if (known && known->name == look->name)
         return known;
-    return object_anew(proc, &place, key, (u64)file);
+    place_of_file(&place, file);
+    return object_anew(proc, &place, &look->key, (u64)file);
 }
 
 /* The object behind an open file. */
 static __noinline struct object_state *object_of(struct proc_state *proc, struct file *file)
 {
-    struct object_key key;
+    struct look look;
 
-    key_of_file(&key, file);
-    return object_with_key(proc, file, &key);
+    look_at(&look, file);
+    return object_that_looks(proc, file, &look);
 }

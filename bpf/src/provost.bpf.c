@@ -86,35 +86,36 @@ static __always_inline struct proc_state *proc_of(struct task_struct *task)
 
 #include "hold.h"
 
-SEPARATE int put_args(struct proc_state *proc, struct pv_bpf_args *rec)
+static __always_inline void put_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
+                                     u64 arg0, u64 arg1, s64 ret)
 {
     struct pv_bpf_cpu *cpu = this_cpu();
-
-    if (!cpu || !proc || !rec)
-        return 0;
-    cpu->seq++;
-    rec->head.seq = cpu->seq;
-    rec->head.time_ns = bpf_ktime_get_boot_ns();
-    output(cpu, proc, rec, sizeof *rec, rec->head.kind != PV_BPF_MAP_EXEC);
-    return 0;
-}
-
-static __always_inline void emit_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
-                                      u64 arg0, u64 arg1, long ret)
-{
     struct pv_bpf_args rec = {};
 
-    rec.head.version = PV_BPF_VERSION;
-    rec.head.kind = kind;
-    rec.head.bytes = sizeof rec;
-    rec.head.cpu = bpf_get_smp_processor_id();
-    rec.head.sysno = nr;
-    rec.head.proc = proc->id;
+    if (!cpu)
+        return;
+    cpu->seq++;
+    fill_head(&rec.head, cpu, kind, sizeof rec, proc->id, nr);
     rec.head.object = object;
     rec.head.result = ret;
     rec.arg0 = arg0;
     rec.arg1 = arg1;
-    put_args(proc, &rec);
+    output(cpu, proc, &rec, sizeof rec, kind != PV_BPF_MAP_EXEC);
+}
+
+SEPARATE int emit_args_of(struct proc_state *proc, const struct call *call, u32 kind, u64 object)
+{
+    if (proc && call)
+        put_args(proc, (u16)kind, (u32)call->nr, object, call->args[0], call->args[1], call->ret);
+    return 0;
+}
+
+static __always_inline void emit_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
+                                      u64 arg0, u64 arg1, s64 ret)
+{
+    struct call said = {.args = {arg0, arg1}, .ret = ret, .nr = nr};
+
+    emit_args_of(proc, &said, kind, object);
 }
 
 /* --- processes --- */
@@ -590,6 +591,21 @@ static __always_inline bool is_credential(u32 nr, u64 option)
     }
 }
 
+/* What a call of which the arguments are all there is to say is recorded as; 0: not at all. */
+static __always_inline u32 kind_of_args(struct proc_state *proc, u32 class, u32 nr, const u64 *args)
+{
+    switch (class) {
+    case PV_SC_SIGNAL:
+    case PV_SC_INTERFERE:
+    case PV_SC_NAMESPACE:
+        return is_own(proc, nr, args) ? 0 : PV_BPF_INTERFERENCE;
+    case PV_SC_CREDENTIALS:
+        return is_credential(nr, args[0]) ? PV_BPF_CREDENTIALS : 0;
+    default:
+        return 0;
+    }
+}
+
 /* recvmmsg and sendmmsg return messages, not bytes. */
 static __always_inline u64 bytes_of(u32 nr, long ret)
 {
@@ -648,10 +664,11 @@ SEPARATE int dispatch(struct proc_state *proc, const struct call *call)
     u32 nr = (u32)call->nr;
     s64 ret = call->ret;
     u32 class = class_of[nr & (NR_CLASSES - 1)];
+    u32 kind;
     bool counted = class == PV_SC_DATA_OUT && write_ended(proc, nr, ret);
 
     if (class != PV_SC_DATA_IN && class != PV_SC_CLOSE && !counted)
-        end_phase(proc, nr);
+        phase_ends(proc, nr);
     switch (class) {
     case PV_SC_DATA_IN:
     case PV_SC_DATA_OUT:
@@ -681,21 +698,14 @@ SEPARATE int dispatch(struct proc_state *proc, const struct call *call)
     case PV_SC_MAP:
         map_op(proc, call);
         break;
-    case PV_SC_SIGNAL:
-    case PV_SC_INTERFERE:
-    case PV_SC_NAMESPACE:
-        if (!is_own(proc, nr, args))
-            emit_args(proc, PV_BPF_INTERFERENCE, nr, 0, args[0], args[1], ret);
-        break;
-    case PV_SC_CREDENTIALS:
-        if (is_credential(nr, args[0]))
-            emit_args(proc, PV_BPF_CREDENTIALS, nr, 0, args[0], args[1], ret);
-        break;
     default:
+        kind = kind_of_args(proc, class, nr, args);
+        if (kind)
+            emit_args_of(proc, call, kind, 0);
         break;
     }
     if (ret == -ERR_PERM || ret == -ERR_ACCESS)
-        emit_args(proc, PV_BPF_DENIED, nr, 0, args[0], args[1], ret);
+        emit_args_of(proc, call, PV_BPF_DENIED, 0);
     return 0;
 }
 
@@ -762,16 +772,18 @@ static __always_inline void write_begins(struct proc_state *proc, struct task_st
     struct file *file = file_of_fd(task, fd);
     struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = fd};
     bool alone = is_plain_write(nr) && !may_be_crossed(task);
+    struct look look;
 
     if (!file)
         return;
-    if (is_null_device(file)) {
+    look_at(&look, file);
+    if (is_null_device(&look)) {
         if (alone)
             write_begun(proc, nr, SLOTS);
         return;
     }
-    end_phase(proc, nr);
-    if (write_edge(proc, (u64)file, &op) && alone)
+    phase_ends(proc, nr);
+    if (op_of_look(&op, proc, file, &look) && red_write(proc, &op) && alone)
         write_begun(proc, nr, (u32)op.object & (SLOTS - 1));
 }
 
@@ -791,7 +803,7 @@ static __always_inline void data_begins(struct proc_state *proc, const struct ca
     if (class == PV_SC_DATA_OUT && !reads)
         write_begins(proc, task, nr, fd);
     else
-        end_phase(proc, nr);
+        phase_ends(proc, nr);
     if (class == PV_SC_COPY)
         copy_op(proc, call, 0, AT_ENTRY);
     /* a copy passes no memory of the process */
@@ -799,7 +811,7 @@ static __always_inline void data_begins(struct proc_state *proc, const struct ca
         fd_in_flight(proc, fd, reads ? FLIGHT_READS : FLIGHT_WRITES);
 }
 
-/* --- the usual calls, which add nothing, by a way that asks no table --- */
+/* --- the usual calls, by a way that asks no table --- */
 
 static __always_inline bool is_usual(struct proc_state *proc, struct task_struct *task)
 {
@@ -807,30 +819,24 @@ static __always_inline bool is_usual(struct proc_state *proc, struct task_struct
            !(task->thread_info.status & STATUS_COMPAT);
 }
 
-static __always_inline bool is_known_file(struct proc_state *proc, u32 fd, struct file *file,
-                                          struct known *ret)
-{
-    struct object_key key;
-
-    key_of_file(&key, file);
-    return is_known(proc, fd, &key, name_of_file(file), ret);
-}
-
 static __always_inline bool is_usual_write(struct proc_state *proc, struct task_struct *task,
                                            u32 nr, u32 fd)
 {
     struct known known;
+    struct look look;
 
     if (!is_plain_write(nr) || !is_usual(proc, task) || may_be_crossed(task))
         return false;
     struct file *file = file_of_fd(task, fd);
     if (!file)
         return false;
-    if (is_null_device(file)) {
+    look_at(&look, file);
+    if (is_null_device(&look)) {
         write_begun(proc, nr, SLOTS);
         return true;
     }
-    if (!is_known_file(proc, fd, file, &known) || !write_again(proc, known.slot, known.cell))
+    if (!is_known(proc, fd, &look.key, look.name, &known) ||
+        !write_again(proc, known.slot, known.cell))
         return false;
     write_begun(proc, nr, (u32)known.object & (SLOTS - 1));
     return true;
@@ -840,14 +846,32 @@ static __always_inline bool is_usual_read(struct proc_state *proc, struct task_s
                                           u32 fd, long ret)
 {
     struct known known;
+    struct look look;
 
     if (nr == PV_NR_recvmmsg || may_be_crossed(task) || proc->n_flights)
         return false;
     if (ret <= 0)
         return true;
     struct file *file = file_of_fd(task, fd);
-    return file && is_known_file(proc, fd, file, &known) &&
+    if (!file)
+        return false;
+    look_at(&look, file);
+    return is_known(proc, fd, &look.key, look.name, &known) &&
            read_again(proc, known.slot, known.cell, (u64)ret);
+}
+
+static __always_inline void args_call(struct proc_state *proc, struct task_struct *task,
+                                      struct pt_regs *regs, u32 nr, long ret)
+{
+    u64 args[2] = {regs->di, regs->si};
+    u32 kind = kind_of_args(proc, class_of[nr & (NR_CLASSES - 1)], nr, args);
+
+    phase_ends(proc, nr);
+    if (!kind)
+        return;
+    put_args(proc, (u16)kind, nr, 0, args[0], args[1], ret);
+    if (pressed)
+        hold(task, proc);
 }
 
 /* Whether nothing more is to be done about a call that has returned. */
@@ -859,9 +883,20 @@ static __always_inline bool is_usual_exit(struct proc_state *proc, struct task_s
     if ((u64)number >= NR_CLASSES || ret == -ERR_PERM || ret == -ERR_ACCESS ||
         !is_usual(proc, task))
         return false;
-    if (class_of[nr] == PV_SC_DATA_IN)
+    switch (class_of[nr]) {
+    case PV_SC_DATA_IN:
         return is_usual_read(proc, task, nr, (u32)regs->di, ret);
-    return class_of[nr] == PV_SC_DATA_OUT && write_ended(proc, nr, ret);
+    case PV_SC_DATA_OUT:
+        return write_ended(proc, nr, ret);
+    case PV_SC_SIGNAL:
+    case PV_SC_INTERFERE:
+    case PV_SC_NAMESPACE:
+    case PV_SC_CREDENTIALS:
+        args_call(proc, task, regs, nr, ret);
+        return true;
+    default:
+        return class_of[nr] != PV_SC_UNKNOWN && !is_recorded(class_of[nr]);
+    }
 }
 
 SEC("tp_btf/sys_enter")

@@ -238,20 +238,27 @@ RED_FN int end_phase(struct proc_state *proc, u32 sysno)
     for (u32 i = 0; i < PENDING_MAX; i++) {
         if (i >= proc->n_pending)
             break;
-        struct object_key key = proc->pending[i].key;
-        struct object_state *object = red_find(&key);
-        struct object_cell *cell = object ? red_cell(object->cell) : NULL;
-        if (!object || !cell || cell->version != proc->pending[i].version)
+        struct object_cell *cell = red_cell(proc->pending[i].cell);
+        if (!cell || cell->version != proc->pending[i].version)
             continue;
-        red_emit(proc, RED_READ, object->id, 0, sysno);
+        red_emit(proc, RED_READ, proc->pending[i].object, 0, sysno);
         proc->version = red_stamp();
     }
     proc->n_pending = 0;
     return 0;
 }
 
+/* The same, without a call in the usual case. */
+RED_INLINE void phase_ends(struct proc_state *proc, u32 sysno)
+{
+    if (proc->n_pending)
+        end_phase(proc, sysno);
+    else
+        proc->phase++;
+}
+
 /* true when the edge of a stream's read may wait for the end of the phase. */
-RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, struct object_key *key)
+RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, const struct red_op *op)
 {
     u32 i = proc->n_pending;
 
@@ -262,7 +269,8 @@ RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, struct ob
         return true;
     if (i >= PENDING_MAX)
         return false;
-    proc->pending[i].key = *key;
+    proc->pending[i].object = op->object;
+    proc->pending[i].cell = op->cell;
     proc->pending[i].version = slot->read_version;
     proc->n_pending = i + 1;
     slot->pending_phase = proc->phase;
@@ -284,7 +292,7 @@ RED_FN int red_read(struct proc_state *proc, struct red_op *op)
         slot->read_bytes += op->n_bytes;
     }
     if (RED_REDUNDANT(has_read(slot, op->object, version) && !op->mapped)) {
-        if (!op->stream || defer_read(proc, slot, &op->key))
+        if (!op->stream || defer_read(proc, slot, op))
             return 1;
     }
     if (!red_emit(proc, RED_READ, op->object, op->n_bytes, op->sysno))

@@ -62,8 +62,10 @@ struct shared_map {
     u32 pad;
 };
 struct pending_read {
-    struct object_key key;
-    u64 version; /* that was read */
+    u64 object;
+    u64 version; /* of the cell, that was read */
+    u32 cell;
+    u32 pad;
 };
 struct flight {
     struct object_key key;

@@ -132,7 +132,23 @@ static struct proc_state *state_of(struct process *p, u32 thread)
 /* What is done without a name is always known by the same. */
 enum { NAME = 1 };
 
-/* As the probes do it: by what the process knows of the descriptor, or asked for. */
+/* As the probes ask for it: one that was forgotten gets another id. */
+static struct object_state *object_of(u32 object)
+{
+    struct object_state *state = &m.objects[object];
+    u32 n = m.n_ids;
+
+    if (state->id)
+        return state;
+    m.n_ids++;
+    m.of_id[n] = object;
+    *state = (struct object_state){.id = n * ID_STEP + 1, .cell = object % MODEL_CELLS};
+    struct object_cell *cell = red_cell(state->cell);
+    cell->version = cell->tag = red_stamp();
+    return state;
+}
+
+/* By what the process knows of the descriptor, or asked for. */
 static struct red_op op_on(struct proc_state *state, u32 fd, u32 object, u32 when)
 {
     struct red_op op = {.key = {.ino = object},
@@ -148,16 +164,8 @@ static struct red_op op_on(struct proc_state *state, u32 fd, u32 object, u32 whe
         op.stream = known.stream;
         return op;
     }
-    struct object_cell *cell = red_cell(op.cell);
-    if (!m.objects[object].id) {
-        u32 n = m.n_ids++;
-
-        m.of_id[n] = object;
-        m.objects[object] = (struct object_state){.id = n * ID_STEP + 1, .cell = op.cell};
-        cell->version = cell->tag = red_stamp();
-    }
-    op.object = m.objects[object].id;
-    slot_learn(state, &op, NAME, cell->tag);
+    op.object = object_of(object)->id;
+    slot_learn(state, &op, NAME, red_cell(op.cell)->tag);
     return op;
 }
 
@@ -278,10 +286,10 @@ static void enter(struct process *p, u32 t)
         write_begins(p, state, thread);
     if (thread->op == OP_COPY)
         copy(state, thread, AT_ENTRY);
-    if (thread->op == OP_READ && WITH_FLIGHTS && is_crossed(p))
-        (void)op_on(state, thread->fd, thread->object, AT_ENTRY); /* announced */
-    if (WITH_FLIGHTS && is_crossed(p) && thread->op != OP_COPY)
+    if (WITH_FLIGHTS && is_crossed(p) && thread->op != OP_COPY) {
+        (void)object_of(thread->object);
         flight_begin(state, &key, t + 1, thread->op == OP_READ ? FLIGHT_READS : FLIGHT_WRITES);
+    }
     thread->taken = knows(p);
     for (u32 i = 0; i < p->n_threads; i++)
         thread->taken |= p->threads[i].op == OP_READ ? p->threads[i].known : 0;
@@ -330,14 +338,14 @@ static void change_fd(struct process *p)
     p->fds[fd] = draw(MODEL_OBJECTS);
 }
 
-/* The table of objects is full: one that no call and no waiting read is about gets another id. */
+/* The table of objects is full: one that no call is about is forgotten. */
 static void forget_object(void)
 {
     u32 object = draw(MODEL_OBJECTS);
 
     for (u32 i = 0; i < MODEL_PROCS; i++)
         for (u32 t = 0; t < MODEL_THREADS; t++)
-            if (m.p[i].threads[t].op != OP_NONE || m.p[i].state[t].n_pending)
+            if (m.p[i].threads[t].op != OP_NONE)
                 return;
     m.objects[object].id = 0;
 }

@@ -35,11 +35,11 @@ enum pv_kind {
     PV_K_INVOCATION_END = 22,     /* instance, outcome, exit_code, signal, body_hash, body_len,
                                      stderr_len, duration_ns, cpu_ns, peak_bytes */
     PV_K_INSTANCE_DESTROYED = 23, /* instance, reason */
-    PV_K_CONNECTION = 24,     /* instance, connection, broker, source_port */
-    PV_K_LIMIT = 25,          /* instance, limit, value */
-    PV_K_SECRET_MOUNTED = 26, /* name, content_hash */
-    PV_K_SNAPSHOT = 27,       /* measurement, bytes, threads, start_ns, unknown */
-    PV_K_ACCESS = 28,         /* instance, what, path, dev, ino, size, flags, result */
+    PV_K_CONNECTION = 24,         /* instance, connection, broker, source_port */
+    PV_K_LIMIT = 25,              /* instance, limit, value */
+    PV_K_SECRET_MOUNTED = 26,     /* name, content_hash */
+    PV_K_SNAPSHOT = 27,           /* measurement, bytes, threads, start_ns, unknown */
+    PV_K_ACCESS = 28,             /* instance, what, path, dev, ino, size, flags, result */
     /* supervisor */
     PV_K_ROLE_START = 30,    /* role, pid, uid */
     PV_K_ROLE_EXIT = 31,     /* role, pid, status, backoff_ms */
@@ -114,6 +114,9 @@ struct pv_event {
 
 /* Starts an event of that kind at the present time; domain, epoch and dseq are the producer's. */
 void pv_event_init(struct pv_event *e, enum pv_kind kind, const struct pv_call_id *invocation);
+/* The same of another time (realtime ns). */
+void pv_event_init_at(struct pv_event *e, enum pv_kind kind, const struct pv_call_id *invocation,
+                      uint64_t time_ns);
 /* Append the next field. Bytes are borrowed until the event has been encoded. */
 void pv_event_u64(struct pv_event *e, uint64_t v);
 void pv_event_text(struct pv_event *e, const char *s);
