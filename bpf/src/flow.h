@@ -127,18 +127,20 @@ static __always_inline bool is_stream(const struct look *look)
 /* The object of a file that looks so, which op->fd stands for, asked for. */
 SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct look *look, struct red_op *op)
 {
+    u64 tag = 0;
+
     if (!proc || !look || !op)
         return 0;
-    struct object_cell *cell = cell_at(cell_of_key(&look->key));
-    u64 tag = cell ? cell->tag : 0;
-    struct object_state *object = object_that_looks(proc, (struct file *)file_ref, look);
+    struct object_state *object = object_that_looks(proc, (struct file *)file_ref, look, &tag);
     if (!object)
         return 0;
     op->object = object->id;
     op->cell = object->cell;
     op->mapped = object->mapped_writable;
     op->stream = is_stream(look);
-    slot_learn(proc, op, look->name, tag);
+    /* not one whose announcement was lost */
+    if (object->name == look->name)
+        slot_learn(proc, op, look->name, tag);
     return 1;
 }
 
@@ -257,6 +259,7 @@ SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)
     struct task_struct *task = bpf_get_current_task_btf();
     struct file *file = file_of_fd(task, fd);
     struct look look;
+    u64 tag = 0;
 
     if (!proc || !file)
         return 0;
@@ -264,7 +267,7 @@ SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)
     if (how == FLIGHT_WRITES && is_null_device(&look))
         return 0;
     /* announced here: by the time it is needed, no descriptor may lead to it any more */
-    if (!object_that_looks(proc, file, &look))
+    if (!object_that_looks(proc, file, &look, &tag))
         return 0;
     return flight_begin(proc, &look.key, (u32)task->pid, how);
 }

@@ -256,8 +256,9 @@ SEPARATE int announce(struct proc_state *proc, struct place *place, struct objec
     rec->ino = key->ino;
     rec->dev = key->dev;
     rec->gen = key->gen;
-    rec->mode = BPF_CORE_READ(inode, i_mode);
-    rec->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
+    rec->mode = has_cast ? KERNEL(inode, inode)->i_mode : BPF_CORE_READ(inode, i_mode);
+    rec->fs_magic =
+        (u32)(has_cast ? KERNEL(inode, inode)->i_sb->s_magic : BPF_CORE_READ(inode, i_sb, s_magic));
     rec->path_bytes = n;
     rec->path_cut = cut;
     return output(cpu, proc, rec, bytes, false);
@@ -285,77 +286,87 @@ static __always_inline void enter_cell(const struct object_state *state)
     cell->version = cell->tag = new_stamp();
 }
 
-/* The state of the object at that place; announced when it is new or has another name than before.
- * NULL only when no memory for it could be had, which has then been counted. */
-static __noinline struct object_state *object_at(struct proc_state *proc, struct place *place,
-                                                 struct object_key *key)
+/* An object that is new, or has another name than it was announced under. An announcement that is
+ * lost leaves it without that name, so that the next use tries again. */
+static __noinline int introduce(struct proc_state *proc, struct place *place,
+                                struct object_key *key)
 {
     struct object_state fresh = {};
+    struct inode *inode = (struct inode *)place->inode;
     u64 name = name_of_place(place);
 
     if (!proc)
-        return NULL;
+        return 0;
     struct object_state *state = bpf_map_lookup_elem(&objects, key);
-    if (state && state->name == name)
-        return state;
-    if (!state) {
-        struct inode *inode = (struct inode *)place->inode;
-
-        fresh.id = new_id();
-        fresh.cell = cell_of_key(key);
-        /* mapped before anybody traced it, or forgotten by the table meanwhile */
-        fresh.mapped_writable = BPF_CORE_READ(inode, i_mapping, i_mmap_writable.counter) > 0;
-        bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
-        enter_cell(&fresh);
-        state = bpf_map_lookup_elem(&objects, key);
-    }
-    if (!state) {
-        count_loss();
-        return NULL;
-    }
-    /* an announcement that was lost is tried again at the next use */
-    if (announce(proc, place, key, state->id)) {
+    if (state) {
         struct object_cell *cell = cell_at(state->cell);
 
-        state->name = name;
+        if (announce(proc, place, key, state->id))
+            state->name = name;
         if (cell)
             cell->tag = new_stamp();
+        return 0;
     }
+    fresh.id = new_id();
+    fresh.cell = cell_of_key(key);
+    /* mapped before anybody traced it, or forgotten by the table meanwhile */
+    fresh.mapped_writable =
+        (has_cast ? KERNEL(inode, inode)->i_mapping->i_mmap_writable.counter
+                  : BPF_CORE_READ(inode, i_mapping, i_mmap_writable.counter)) > 0;
+    if (announce(proc, place, key, fresh.id))
+        fresh.name = name;
+    bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
+    enter_cell(&fresh);
+    return 0;
+}
+
+/* The state of the object at that place. NULL only when no memory for it could be had, which has
+ * then been counted. */
+static __noinline struct object_state *object_at(struct proc_state *proc, struct place *place,
+                                                 struct object_key *key)
+{
+    struct object_state *state = bpf_map_lookup_elem(&objects, key);
+
+    if (state && state->name == name_of_place(place))
+        return state;
+    introduce(proc, place, key);
+    state = bpf_map_lookup_elem(&objects, key);
+    if (!state)
+        count_loss();
     return state;
 }
 
+/* The object behind an open file that looks so; NULL as above. ret_tag: its cell's, from before it
+ * was found. */
 static __always_inline struct object_state *
-object_anew(struct proc_state *proc, struct place *place, struct object_key *key, u64 file_ref)
+object_that_looks(struct proc_state *proc, struct file *file, struct look *look, u64 *ret_tag)
 {
-    struct file *file = (struct file *)file_ref;
-    struct object_state *before = bpf_map_lookup_elem(&objects, key);
-    u64 name = before ? before->name : 0;
-    struct object_state *state = object_at(proc, place, key);
+    struct object_cell *cell = cell_at(cell_of_key(&look->key));
+    struct place place = {};
 
-    if (state && state->name != name &&
-        (BPF_CORE_READ(file, f_inode, i_mode) & MODE_TYPE) == MODE_SOCKET)
+    if (!proc || !cell)
+        return NULL;
+    *ret_tag = cell->tag;
+    struct object_state *state = bpf_map_lookup_elem(&objects, &look->key);
+    if (state && state->name == look->name)
+        return state;
+    place_of_file(&place, file);
+    introduce(proc, &place, &look->key);
+    *ret_tag = cell->tag;
+    state = bpf_map_lookup_elem(&objects, &look->key);
+    if (!state)
+        count_loss();
+    else if (state->name == look->name && (look->mode & MODE_TYPE) == MODE_SOCKET)
         emit_socket(proc, (u64)file, state->id, 0);
     return state;
-}
-
-/* The object behind an open file that looks so. */
-static __always_inline struct object_state *object_that_looks(struct proc_state *proc,
-                                                              struct file *file, struct look *look)
-{
-    struct place place = {};
-    struct object_state *known = bpf_map_lookup_elem(&objects, &look->key);
-
-    if (known && known->name == look->name)
-        return known;
-    place_of_file(&place, file);
-    return object_anew(proc, &place, &look->key, (u64)file);
 }
 
 /* The object behind an open file. */
 static __noinline struct object_state *object_of(struct proc_state *proc, struct file *file)
 {
     struct look look;
+    u64 tag = 0;
 
     look_at(&look, file);
-    return object_that_looks(proc, file, &look);
+    return object_that_looks(proc, file, &look, &tag);
 }

@@ -241,7 +241,7 @@ static void write_begins(struct process *p, struct proc_state *state, const stru
     if (is_usual_write(p, state, thread))
         return;
     state->begun = 0;
-    end_phase(state, 0);
+    phase_ends(state, 0);
     if (hook_write(state, thread->fd, thread->object, AT_ENTRY, &slot) && is_alone(p))
         write_begun(state, 0, slot);
 }
@@ -252,7 +252,7 @@ static void write_returns(struct proc_state *state, const struct thread *thread)
 
     if (write_ended(state, 0, thread->moved))
         return;
-    end_phase(state, 0);
+    phase_ends(state, 0);
     if (thread->moved)
         hook_write(state, thread->fd, thread->object, AT_EXIT, &slot);
 }
@@ -262,7 +262,7 @@ static void copy(struct proc_state *state, const struct thread *thread, u32 when
 {
     u32 slot = 0;
 
-    end_phase(state, 0);
+    phase_ends(state, 0);
     hook_read(state, thread->fd, thread->object, when);
     hook_write(state, (thread->fd + 1) % MODEL_FDS, thread->other, when, &slot);
 }
