@@ -43,6 +43,7 @@ struct process {
     struct thread threads[MODEL_THREADS];
     u32 n_threads;
     u32 fds[MODEL_FDS]; /* objects */
+    u32 mapped;         /* 1 more than the object that it maps shared and writable; 0: none */
 };
 static struct {
     struct process p[MODEL_PROCS];
@@ -107,7 +108,7 @@ static void red_cannot_follow(void)
 {
 }
 
-#define RED_FN static __attribute__((unused)) /* mappings are not part of the model */
+#define RED_FN static
 #define RED_INLINE static
 #include "reduce.h"
 
@@ -158,13 +159,14 @@ static struct red_op op_on(struct proc_state *state, u32 fd, u32 object, u32 whe
                         .fd = fd_numbers[fd]};
     struct known known;
 
-    if (is_known(state, op.fd, &op.key, NAME, &known)) {
+    if (is_known(state, op.fd, &op.key, NAME, &known) && !known.cell->mapped) {
         op.object = known.object;
         op.cell = known.index;
         op.stream = known.stream;
         return op;
     }
     op.object = object_of(object)->id;
+    op.mapped = m.objects[object].mapped_writable;
     slot_learn(state, &op, NAME, red_cell(op.cell)->tag);
     return op;
 }
@@ -242,8 +244,12 @@ static void write_begins(struct process *p, struct proc_state *state, const stru
         return;
     state->begun = 0;
     phase_ends(state, 0);
-    if (hook_write(state, thread->fd, thread->object, AT_ENTRY, &slot) && is_alone(p))
-        write_begun(state, 0, slot);
+    if (!hook_write(state, thread->fd, thread->object, AT_ENTRY, &slot) || !is_alone(p))
+        return;
+    write_begun(state, 0, slot);
+#ifdef MODEL_NO_EXIT
+    state->begun = 1;
+#endif
 }
 
 static void write_returns(struct proc_state *state, const struct thread *thread)
@@ -265,6 +271,38 @@ static void copy(struct proc_state *state, const struct thread *thread, u32 when
     phase_ends(state, 0);
     hook_read(state, thread->fd, thread->object, when);
     hook_write(state, (thread->fd + 1) % MODEL_FDS, thread->other, when, &slot);
+}
+
+/* A process of one thread maps what is behind a descriptor, shared and writable. */
+static void map(struct process *p)
+{
+    u32 fd = draw(MODEL_FDS);
+    struct proc_state *state = state_of(p, 0);
+    struct object_key key = {.ino = p->fds[fd]};
+    u32 slot = 0;
+
+    if (p->n_threads > 1 || p->threads[0].op != OP_NONE || p->mapped)
+        return;
+    phase_ends(state, 0);
+    struct object_state *object = object_of(p->fds[fd]);
+    object->mapped_writable = 1;
+    red_cell(object->cell)->mapped = 1;
+    hook_read(state, fd, p->fds[fd], AT_ENTRY);
+    hook_write(state, fd, p->fds[fd], AT_ENTRY, &slot);
+    remember_shared(state, &key, 1);
+    p->mapped = p->fds[fd] + 1;
+}
+
+/* Between system calls a process reads from its mapping and writes to it. (That a write takes from
+ * it what came after its entry, and is read before its exit, is the case not told: see `move`.) */
+static void use_mapping(struct process *p)
+{
+    u32 *real = m.result->real;
+
+    if (!p->mapped)
+        return;
+    real[p - m.p] |= real[MODEL_PROCS + p->mapped - 1];
+    real[MODEL_PROCS + p->mapped - 1] |= real[p - m.p];
 }
 
 static u32 knows(struct process *p)
@@ -343,6 +381,8 @@ static void forget_object(void)
 {
     u32 object = draw(MODEL_OBJECTS);
 
+    if (m.objects[object].mapped_writable)
+        return;
     for (u32 i = 0; i < MODEL_PROCS; i++)
         for (u32 t = 0; t < MODEL_THREADS; t++)
             if (m.p[i].threads[t].op != OP_NONE)
@@ -357,6 +397,7 @@ static void step(struct process *p, u32 t)
     struct thread *thread = &p->threads[t];
 
     if (thread->op == OP_NONE) {
+        use_mapping(p);
         enter(p, t);
         if (thread->op != OP_COPY)
             return;
@@ -366,6 +407,7 @@ static void step(struct process *p, u32 t)
         move(p, thread);
     } else {
         leave(p, t);
+        use_mapping(p);
     }
 }
 
@@ -376,6 +418,7 @@ static void finish(void)
             if (m.p[i].threads[t].op != OP_NONE)
                 leave(&m.p[i], t);
             end_phase(state_of(&m.p[i], t), 0);
+            read_all_unseen(state_of(&m.p[i], t), 0);
         }
 }
 
@@ -410,6 +453,8 @@ void MODEL_NAME(uint64_t seed, struct model_result *ret)
             change_fd(p);
         else if (what == 1)
             forget_object();
+        else if (what == 2)
+            map(p);
         else
             step(p, draw(p->n_threads));
     }

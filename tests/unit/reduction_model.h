@@ -23,4 +23,5 @@ model_run_fn reduction_per_thread; /* fault: versions are kept per thread */
 model_run_fn reduction_no_object;  /* fault: a read forgets that the object has changed */
 model_run_fn reduction_no_flights; /* fault: calls under way are not remembered */
 model_run_fn reduction_stale_hint; /* fault: a descriptor is believed to be what it was */
+model_run_fn reduction_no_exit;    /* fault: a write from a mapping is not looked at again */
 model_run_fn reduction_crossed;    /* fault: several threads are taken for one */

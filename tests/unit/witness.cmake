@@ -14,7 +14,7 @@ target_include_directories(syscalls_test PRIVATE ${calls})
 
 # The same source once as it is and once for each fault that the test must find.
 pv_unit_test(reduction SOURCES reduction_test.c LINKS pv_lib::cmocka)
-foreach(variant IN ITEMS sound raw per_thread no_object no_flights stale_hint crossed)
+foreach(variant IN ITEMS sound raw per_thread no_object no_flights stale_hint no_exit crossed)
     string(TOUPPER ${variant} upper)
     add_library(reduction_${variant} OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/unit/reduction_model.c)
     target_compile_definitions(reduction_${variant} PRIVATE
