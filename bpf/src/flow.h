@@ -27,7 +27,7 @@ static __always_inline void flush_slot(struct proc_state *proc, struct slot *slo
 
     if (!cpu || !slot->object)
         return;
-    if (slot->open_call && !slot->read_version && !slot->write_version)
+    if (slot->open_call && !slot->read_mark && !slot->write_mark)
         emit_open(proc, slot);
     slot->open_call = 0;
     /* a single read stands in its edge already */
@@ -124,6 +124,18 @@ static __always_inline bool is_stream(const struct look *look)
     return type != MODE_REGULAR && type != MODE_DIRECTORY && !is_constant_device(look);
 }
 
+/* With several threads, or another process in the same memory, what a call moves is there before
+ * the call returns, and each may use what is remembered of the process while another does; and with
+ * them, or another process that shares the descriptors, a descriptor may be another file when the
+ * call returns. Nobody but the process itself can let that begin, by a call that is not one of
+ * these. */
+static __always_inline bool may_be_crossed(struct task_struct *task)
+{
+    struct mm_struct *mm = task->mm;
+
+    return (mm && mm->mm_users.counter > 1) || task->files->count.counter > 1;
+}
+
 /* The object of a file that looks so, which op->fd stands for, asked for. */
 SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct look *look, struct red_op *op)
 {
@@ -140,7 +152,7 @@ SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct look *look, s
     op->stream = is_stream(look);
     /* not one whose announcement was lost */
     if (object->name == look->name)
-        slot_learn(proc, op, look->name, tag);
+        slot_learn(proc, op, look->name, tag, may_be_crossed(bpf_get_current_task_btf()));
     return 1;
 }
 
@@ -152,12 +164,13 @@ static __always_inline bool op_of_look(struct red_op *op, struct proc_state *pro
     struct known known;
 
     op->key = look->key;
-    if (!is_known(proc, op->fd, &look->key, look->name, &known) || known.cell->mapped)
+    if (!is_known(proc, op->fd, &look->key, look->name, may_be_crossed(bpf_get_current_task_btf()),
+                  &known))
         return find_op(proc, (u64)file, look, op);
     op->object = known.object;
     op->cell = known.index;
-    op->stream = known.stream;
-    op->mapped = 0;
+    op->stream = known.slot->stream;
+    op->mapped = known.slot->mapped;
     return true;
 }
 
@@ -218,12 +231,13 @@ SEPARATE int close_fd(struct proc_state *proc, u32 fd)
 {
     struct known known;
     struct look look;
-    struct file *file = file_of_fd(bpf_get_current_task_btf(), fd);
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct file *file = file_of_fd(task, fd);
 
     if (!file || !proc)
         return 0;
     look_at(&look, file);
-    if (is_known(proc, fd, &look.key, look.name, &known)) {
+    if (is_known(proc, fd, &look.key, look.name, may_be_crossed(task), &known)) {
         flush_slot(proc, known.slot);
         return 0;
     }
@@ -242,16 +256,6 @@ static __always_inline void share_file(struct proc_state *proc, struct file *fil
 
     key_of_file(&key, file);
     remember_shared(proc, &key, writable);
-}
-
-/* With several threads, or another process in the same memory, what a call moves is there before
- * the call returns; and with them, or another process that shares the descriptors, a descriptor may
- * be another file when the call returns. */
-static __always_inline bool may_be_crossed(struct task_struct *task)
-{
-    struct mm_struct *mm = task->mm;
-
-    return (mm && mm->mm_users.counter > 1) || task->files->count.counter > 1;
 }
 
 SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)

@@ -264,26 +264,21 @@ SEPARATE int announce(struct proc_state *proc, struct place *place, struct objec
     return output(cpu, proc, rec, bytes, false);
 }
 
+/* What was learned of it is to be asked for again. */
+static __always_inline void state_changed(const struct object_state *state)
+{
+    struct object_cell *cell = cell_at(state->cell);
+
+    RED_ORDER();
+    if (cell)
+        cell->tag = new_stamp();
+}
+
 /* Somebody can write it unseen from now on. */
 static __always_inline void may_be_written(struct object_state *state)
 {
-    struct object_cell *cell = cell_at(state->cell);
-
     state->mapped_writable = 1;
-    if (cell)
-        cell->mapped = 1;
-}
-
-/* Its id is new. */
-static __always_inline void enter_cell(const struct object_state *state)
-{
-    struct object_cell *cell = cell_at(state->cell);
-
-    if (!cell)
-        return;
-    if (state->mapped_writable)
-        cell->mapped = 1;
-    cell->version = cell->tag = new_stamp();
+    state_changed(state);
 }
 
 /* An object that is new, or has another name than it was announced under. An announcement that is
@@ -299,12 +294,9 @@ static __noinline int introduce(struct proc_state *proc, struct place *place,
         return 0;
     struct object_state *state = bpf_map_lookup_elem(&objects, key);
     if (state) {
-        struct object_cell *cell = cell_at(state->cell);
-
         if (announce(proc, place, key, state->id))
             state->name = name;
-        if (cell)
-            cell->tag = new_stamp();
+        state_changed(state);
         return 0;
     }
     fresh.id = new_id();
@@ -316,7 +308,7 @@ static __noinline int introduce(struct proc_state *proc, struct place *place,
     if (announce(proc, place, key, fresh.id))
         fresh.name = name;
     bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
-    enter_cell(&fresh);
+    state_changed(&fresh);
     return 0;
 }
 
@@ -347,12 +339,14 @@ object_that_looks(struct proc_state *proc, struct file *file, struct look *look,
     if (!proc || !cell)
         return NULL;
     *ret_tag = cell->tag;
+    RED_ORDER();
     struct object_state *state = bpf_map_lookup_elem(&objects, &look->key);
     if (state && state->name == look->name)
         return state;
     place_of_file(&place, file);
     introduce(proc, &place, &look->key);
     *ret_tag = cell->tag;
+    RED_ORDER();
     state = bpf_map_lookup_elem(&objects, &look->key);
     if (!state)
         count_loss();

@@ -363,7 +363,6 @@ SEPARATE int share_memory(struct proc_state *proc, u32 nr)
     fresh.id = new_id();
     key.ino = key.instance = fresh.id;
     fresh.cell = cell_of_key(&key);
-    enter_cell(&fresh);
     if (bpf_map_update_elem(&objects, &key, &fresh, BPF_NOEXIST) != 0) {
         count_loss();
         return 0;

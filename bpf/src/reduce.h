@@ -13,15 +13,18 @@
  * (Versioning after Hossain et al., "Dependence-Preserving Data Compaction", USENIX Security 2018.)
  *
  * Versions are per process, shared by its threads, and per cell, shared by the objects whose keys
- * hash alike. They are stamps that never repeat: two that are equal mean the same state of the same
- * cell. (A racing thread may give the slot to another object of that cell in between: so the slot's
- * object is looked at after its versions.) An edge is emitted first, then the version changes, then
- * the slot says so: whoever sees the slot's new value also sees the version's. A lost record leaves
- * all as it was, so that the next operation emits the edge again.
+ * hash alike: an object counts as changed when another of its cell has. They are stamps that never
+ * repeat. A slot's mark names the object with the version in one word: a racing thread that has
+ * given the slot to another object in between leaves a mark that is true, or is not looked for. An
+ * edge is emitted first, then the version changes, then the slot says so: whoever sees the slot's
+ * new value also sees the version's. A lost record leaves all as it was, so that the next operation
+ * emits the edge again.
  *
  * The usual operation is one more on a descriptor whose object the process has in a slot: `hints`
- * says in which. A hint is never believed (`is_known`): the slot must hold the key that the
- * descriptor has now, and its cell no newer tag, or the object is asked for.
+ * says in which. It is believed (`is_known`) if the slot holds the key and the name that the
+ * descriptor has now, its cell has no newer tag, and the object was asked for not too many uses
+ * ago: the table forgets what nobody asks for. While several threads use the slots nothing of this
+ * is learned or believed: what one stores may belong to another's object.
  *
  * While a system call of one thread lasts, another thread may fill its buffer or use what it has
  * brought. Calls under way of a process that has several threads are therefore remembered
@@ -41,15 +44,31 @@
 
 #include "reduce_state.h"
 
-/* Stores before it are visible before those behind it (x86 keeps their order). */
-#define RED_ORDER() __asm__ volatile("" ::: "memory")
-
 #ifndef RED_REDUNDANT
 #define RED_REDUNDANT(condition) (condition)
 #endif
 #ifndef RED_SAME_KEY
 #define RED_SAME_KEY(condition) (condition)
 #endif
+#ifndef RED_CROSSED
+#define RED_CROSSED(condition) (condition)
+#endif
+#ifndef RED_MARKED
+#define RED_MARKED(object) (object)
+#endif
+
+/* Multiples of the golden ratio and of the root of two, which no quotients of small numbers come
+ * near: two marks that differ in one or two of object and version (or, to the same object, in the
+ * versions) are equal only where the product of the differences passes 2^61. */
+RED_INLINE u64 mark_of(u64 object, u64 version)
+{
+    return version + RED_MARKED(object) * 0x9e3779b97f4a7c15ull;
+}
+
+RED_INLINE u64 mark_of_write(u64 object, u64 version, u64 proc_version)
+{
+    return mark_of(object, version) + proc_version * 0x6a09e667f3bcc909ull;
+}
 
 RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
 {
@@ -64,22 +83,6 @@ RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
     return slot;
 }
 
-RED_INLINE bool has_read(const struct slot *slot, u64 object, u64 version)
-{
-    bool same = slot->read_version == version;
-
-    RED_ORDER();
-    return same && slot->object == object;
-}
-
-RED_INLINE bool has_written(const struct slot *slot, u64 object, u64 version, u64 proc_version)
-{
-    bool same = slot->write_version == version && slot->write_proc_version == proc_version;
-
-    RED_ORDER();
-    return same && slot->object == object;
-}
-
 RED_INLINE bool is_same_object(const struct object_key *a, const struct object_key *b)
 {
     return a->ino == b->ino && a->instance == b->instance && a->dev == b->dev && a->gen == b->gen;
@@ -90,29 +93,28 @@ struct known {
     struct object_cell *cell;
     u64 object;
     u32 index; /* of the cell */
-    u32 stream;
 };
 
 /* The object that a descriptor stands for, if the process has used it by that number before and no
  * object of its cell has got an id or another name since. name: under which the descriptor has it.
- */
+ * crossed: somebody else may use the slots. */
 RED_INLINE bool is_known(struct proc_state *proc, u32 fd, const struct object_key *key, u64 name,
-                         struct known *ret)
+                         bool crossed, struct known *ret)
 {
     struct slot *slot = &proc->slots[proc->hints[fd & (HINTS - 1)] & (SLOTS - 1)];
 
+    if (RED_CROSSED(crossed))
+        return false;
     ret->object = slot->object;
-    RED_ORDER();
     ret->slot = slot;
     ret->index = slot->cell;
-    ret->stream = slot->stream;
     ret->cell = red_cell(ret->index);
-    if (!ret->cell || !ret->object || !RED_SAME_KEY(is_same_object(&slot->key, key)) ||
-        slot->name != name || slot->tag != ret->cell->tag)
+    if (!ret->cell || !ret->object || !slot->uses_left ||
+        !RED_SAME_KEY(is_same_object(&slot->key, key)) || slot->name != name ||
+        slot->tag != ret->cell->tag)
         return false;
-    /* a racing thread may have given the slot to another */
-    RED_ORDER();
-    return slot->object == ret->object;
+    slot->uses_left--;
+    return true;
 }
 
 /* The operation as a record says it. */
@@ -128,16 +130,22 @@ struct red_op {
     u32 fd;
 };
 
-/* tag: of the cell, read before the object was asked for. */
-RED_INLINE void slot_learn(struct proc_state *proc, const struct red_op *op, u64 name, u64 tag)
+/* tag: of the cell, read before the object was asked for. crossed: as above. (Slots that others use
+ * are only cleared by them, and what was learned of an object goes with it.) */
+RED_INLINE void slot_learn(struct proc_state *proc, const struct red_op *op, u64 name, u64 tag,
+                           bool crossed)
 {
+    if (RED_CROSSED(crossed))
+        return;
     struct slot *slot = slot_of(proc, op->object);
-
+    RED_ORDER();
     slot->key = op->key;
     slot->name = name;
     slot->tag = tag;
     slot->cell = op->cell;
     slot->stream = op->stream;
+    slot->mapped = op->mapped;
+    slot->uses_left = USES_MAX;
     proc->hints[op->fd & (HINTS - 1)] = (u8)(op->object & (SLOTS - 1));
 }
 
@@ -153,14 +161,24 @@ RED_INLINE u32 read_unseen(struct proc_state *proc, struct object_key *key, u32 
     u64 id = object->id;
     struct slot *slot = slot_of(proc, id);
     u64 version = cell->version;
-    if (RED_REDUNDANT(has_read(slot, id, version) && !object->mapped_writable))
+    if (RED_REDUNDANT(slot->read_mark == mark_of(id, version) && !object->mapped_writable))
         return 0;
     if (!red_emit(proc, RED_READ, id, 0, sysno))
         return 0;
     proc->version = red_stamp();
     RED_ORDER();
-    slot->read_version = version;
+    slot->read_mark = mark_of(id, version);
     return 1;
+}
+
+/* A write edge to it was emitted. */
+RED_INLINE void has_changed(struct object_cell *cell, const struct object_key *key, u64 version)
+{
+    RED_ORDER();
+    cell->written = hash_of_key(key);
+    RED_ORDER();
+    cell->version = version;
+    RED_ORDER();
 }
 
 RED_INLINE void write_unseen(struct proc_state *proc, struct object_key *key, u32 sysno)
@@ -171,8 +189,7 @@ RED_INLINE void write_unseen(struct proc_state *proc, struct object_key *key, u3
     if (!object || !cell)
         return;
     red_emit(proc, RED_WRITE, object->id, 0, sysno);
-    RED_ORDER();
-    cell->version = red_stamp();
+    has_changed(cell, key, red_stamp());
 }
 
 /* What the process has just learned may at once be in a mapping that it shares, and in what another
@@ -228,8 +245,9 @@ RED_FN int read_all_unseen(struct proc_state *proc, u32 sysno)
 }
 
 /* The process is about to do something that others may see: what it has read until now counts
- * first. A stream that was written to meanwhile is left out: what was read until then derives from
- * the edge that stands. */
+ * first. A stream that was the last of its cell to be written meanwhile is left out: what was read
+ * until then derives from the edge that stands. (Where another of its cell has changed since, it is
+ * not known whether it has: then an edge too many.) */
 RED_FN int end_phase(struct proc_state *proc, u32 sysno)
 {
     if (!proc)
@@ -239,7 +257,8 @@ RED_FN int end_phase(struct proc_state *proc, u32 sysno)
         if (i >= proc->n_pending)
             break;
         struct object_cell *cell = red_cell(proc->pending[i].cell);
-        if (!cell || cell->version != proc->pending[i].version)
+        if (!cell ||
+            (cell->version != proc->pending[i].version && cell->written == proc->pending[i].hash))
             continue;
         red_emit(proc, RED_READ, proc->pending[i].object, 0, sysno);
         proc->version = red_stamp();
@@ -258,7 +277,8 @@ RED_INLINE void phase_ends(struct proc_state *proc, u32 sysno)
 }
 
 /* true when the edge of a stream's read may wait for the end of the phase. */
-RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, const struct red_op *op)
+RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, const struct red_op *op,
+                           u64 version)
 {
     u32 i = proc->n_pending;
 
@@ -271,7 +291,8 @@ RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, const str
         return false;
     proc->pending[i].object = op->object;
     proc->pending[i].cell = op->cell;
-    proc->pending[i].version = slot->read_version;
+    proc->pending[i].version = version;
+    proc->pending[i].hash = hash_of_key(&op->key);
     proc->n_pending = i + 1;
     slot->pending_phase = proc->phase;
     return true;
@@ -291,15 +312,15 @@ RED_FN int red_read(struct proc_state *proc, struct red_op *op)
         slot->read_ops++;
         slot->read_bytes += op->n_bytes;
     }
-    if (RED_REDUNDANT(has_read(slot, op->object, version) && !op->mapped)) {
-        if (!op->stream || defer_read(proc, slot, op))
+    if (RED_REDUNDANT(slot->read_mark == mark_of(op->object, version) && !op->mapped)) {
+        if (!op->stream || defer_read(proc, slot, op, version))
             return 1;
     }
     if (!red_emit(proc, RED_READ, op->object, op->n_bytes, op->sysno))
         return 0;
     proc->version = red_stamp();
     RED_ORDER();
-    slot->read_version = version;
+    slot->read_mark = mark_of(op->object, version);
     slot->read_phase = proc->phase;
     if (proc->shared_writable || proc->n_flights)
         write_all_unseen(proc, op->sysno);
@@ -322,16 +343,13 @@ RED_FN int red_write(struct proc_state *proc, struct red_op *op)
         slot->write_ops++;
         slot->write_bytes += op->n_bytes;
     }
-    if (RED_REDUNDANT(has_written(slot, op->object, cell->version, proc_version)))
+    if (RED_REDUNDANT(slot->write_mark == mark_of_write(op->object, cell->version, proc_version)))
         return 1;
     if (!red_emit(proc, RED_WRITE, op->object, op->n_bytes, op->sysno))
         return 0;
     u64 version = red_stamp();
-    RED_ORDER();
-    cell->version = version;
-    RED_ORDER();
-    slot->write_proc_version = proc_version;
-    slot->write_version = version;
+    has_changed(cell, &op->key, version);
+    slot->write_mark = mark_of_write(op->object, version, proc_version);
     return 1;
 }
 
@@ -342,7 +360,7 @@ RED_FN int red_write(struct proc_state *proc, struct red_op *op)
 RED_INLINE bool read_again(struct proc_state *proc, struct slot *slot,
                            const struct object_cell *cell, u64 n_bytes)
 {
-    if (!RED_REDUNDANT(slot->read_version == cell->version && !cell->mapped))
+    if (!RED_REDUNDANT(slot->read_mark == mark_of(slot->object, cell->version) && !slot->mapped))
         return false;
     /* of a stream: one that waits for the end of the phase already */
     if (slot->stream && (slot->read_phase != proc->phase || slot->pending_phase != proc->phase ||
@@ -359,8 +377,8 @@ RED_INLINE bool write_again(struct proc_state *proc, struct slot *slot,
 {
     if (proc->n_pending || proc->n_shared || proc->n_flights)
         return false;
-    if (!RED_REDUNDANT(slot->write_version == cell->version &&
-                       slot->write_proc_version == proc->version))
+    if (!RED_REDUNDANT(slot->write_mark ==
+                       mark_of_write(slot->object, cell->version, proc->version)))
         return false;
     proc->phase++;
     return true;

@@ -140,10 +140,7 @@ static __always_inline struct proc_state *proc_with_id(u64 id, u32 home)
 }
 static __always_inline u32 cell_of_key(const struct object_key *key)
 {
-    u64 h = (key->ino ^ (u64)key->dev << 40 ^ (u64)key->gen << 20 ^ key->instance) *
-            0x9e3779b97f4a7c15ull;
-
-    return (u32)(h >> 32) & (CELLS - 1);
+    return (u32)(hash_of_key(key) >> 32) & (CELLS - 1);
 }
 static __always_inline struct object_cell *cell_at(u32 index)
 {

@@ -25,7 +25,7 @@ static __always_inline bool is_usual_write(struct proc_state *proc, struct task_
         write_begun(proc, nr, SLOTS);
         return true;
     }
-    if (!is_known(proc, fd, &look.key, look.name, &known) ||
+    if (!is_known(proc, fd, &look.key, look.name, false, &known) ||
         !write_again(proc, known.slot, known.cell))
         return false;
     write_begun(proc, nr, (u32)known.object & (SLOTS - 1));
@@ -46,7 +46,7 @@ static __always_inline bool is_usual_read(struct proc_state *proc, struct task_s
     if (!file)
         return false;
     look_at(&look, file);
-    return is_known(proc, fd, &look.key, look.name, &known) &&
+    return is_known(proc, fd, &look.key, look.name, false, &known) &&
            read_again(proc, known.slot, known.cell, (u64)ret);
 }
 

@@ -24,9 +24,14 @@ enum { WITH_FLIGHTS = 0 };
 #else
 enum { WITH_FLIGHTS = 1 };
 #endif
-/* Objects 0 and 1 are streams. Objects share cells, their ids share slots, and two of the
- * descriptors share a hint. */
-enum { STREAMS = 2, MODEL_CELLS = 2, MODEL_FDS = 3, ID_STEP = 8, IDS_MAX = 128 };
+#ifdef MODEL_SOUND
+enum { MODEL_CELLS = MODEL_OBJECTS };
+#else
+enum { MODEL_CELLS = 2 };
+#endif
+/* Objects 0 and 1 are streams. Objects share cells but in MODEL_SOUND, their ids share slots, and
+ * two of the descriptors share a hint. */
+enum { STREAMS = 2, MODEL_FDS = 3, ID_STEP = 8, IDS_MAX = 128 };
 static const u32 fd_numbers[MODEL_FDS] = {0, 5, HINTS};
 
 struct thread {
@@ -144,52 +149,8 @@ static struct object_state *object_of(u32 object)
     m.n_ids++;
     m.of_id[n] = object;
     *state = (struct object_state){.id = n * ID_STEP + 1, .cell = object % MODEL_CELLS};
-    struct object_cell *cell = red_cell(state->cell);
-    cell->version = cell->tag = red_stamp();
+    red_cell(state->cell)->tag = red_stamp();
     return state;
-}
-
-/* By what the process knows of the descriptor, or asked for. */
-static struct red_op op_on(struct proc_state *state, u32 fd, u32 object, u32 when)
-{
-    struct red_op op = {.key = {.ino = object},
-                        .cell = object % MODEL_CELLS,
-                        .when = when,
-                        .stream = object < STREAMS,
-                        .fd = fd_numbers[fd]};
-    struct known known;
-
-    if (is_known(state, op.fd, &op.key, NAME, &known) && !known.cell->mapped) {
-        op.object = known.object;
-        op.cell = known.index;
-        op.stream = known.stream;
-        return op;
-    }
-    op.object = object_of(object)->id;
-    op.mapped = m.objects[object].mapped_writable;
-    slot_learn(state, &op, NAME, red_cell(op.cell)->tag);
-    return op;
-}
-
-static void hook_read(struct proc_state *state, u32 fd, u32 object, u32 when)
-{
-    struct red_op op = op_on(state, fd, object, when);
-
-#ifdef MODEL_NO_OBJECT
-    /* as if nobody had written since */
-    struct slot *slot = slot_of(state, op.object);
-    if (slot->read_version)
-        slot->read_version = red_cell(op.cell)->version;
-#endif
-    red_read(state, &op);
-}
-
-static int hook_write(struct proc_state *state, u32 fd, u32 object, u32 when, u32 *ret_slot)
-{
-    struct red_op op = op_on(state, fd, object, when);
-
-    *ret_slot = op.object & (SLOTS - 1);
-    return red_write(state, &op);
 }
 
 /* Somebody shares its memory and its descriptors. */
@@ -201,6 +162,51 @@ static bool is_crossed(const struct process *p)
 #else
     return p->n_threads > 1;
 #endif
+}
+
+/* By what the process knows of the descriptor, or asked for. */
+static struct red_op op_on(struct proc_state *state, u32 fd, u32 object, u32 when)
+{
+    struct red_op op = {.key = {.ino = object},
+                        .cell = object % MODEL_CELLS,
+                        .when = when,
+                        .stream = object < STREAMS,
+                        .fd = fd_numbers[fd]};
+    bool crossed = is_crossed(&m.p[proc_bit(state->id)]);
+    struct known known;
+
+    if (is_known(state, op.fd, &op.key, NAME, crossed, &known)) {
+        op.object = known.object;
+        op.cell = known.index;
+        op.stream = known.slot->stream;
+        op.mapped = known.slot->mapped;
+        return op;
+    }
+    op.object = object_of(object)->id;
+    op.mapped = m.objects[object].mapped_writable;
+    slot_learn(state, &op, NAME, red_cell(op.cell)->tag, crossed);
+    return op;
+}
+
+static void hook_read(struct proc_state *state, u32 fd, u32 object, u32 when)
+{
+    struct red_op op = op_on(state, fd, object, when);
+
+#ifdef MODEL_NO_OBJECT
+    /* as if nobody had written since */
+    struct slot *slot = slot_of(state, op.object);
+    if (slot->read_mark)
+        slot->read_mark = mark_of(op.object, red_cell(op.cell)->version);
+#endif
+    red_read(state, &op);
+}
+
+static int hook_write(struct proc_state *state, u32 fd, u32 object, u32 when, u32 *ret_slot)
+{
+    struct red_op op = op_on(state, fd, object, when);
+
+    *ret_slot = op.object & (SLOTS - 1);
+    return red_write(state, &op);
 }
 
 /* Its calls may go the short way. */
@@ -220,7 +226,7 @@ static bool is_usual_read(struct process *p, struct proc_state *state, const str
     struct known known;
 
     return is_alone(p) && !state->n_flights &&
-           is_known(state, fd_numbers[thread->fd], &key, NAME, &known) &&
+           is_known(state, fd_numbers[thread->fd], &key, NAME, false, &known) &&
            read_again(state, known.slot, known.cell, 1);
 }
 
@@ -229,7 +235,7 @@ static bool is_usual_write(struct process *p, struct proc_state *state, const st
     struct object_key key = {.ino = thread->object};
     struct known known;
 
-    if (!is_alone(p) || !is_known(state, fd_numbers[thread->fd], &key, NAME, &known) ||
+    if (!is_alone(p) || !is_known(state, fd_numbers[thread->fd], &key, NAME, false, &known) ||
         !write_again(state, known.slot, known.cell))
         return false;
     write_begun(state, 0, known.object & (SLOTS - 1));
@@ -286,7 +292,7 @@ static void map(struct process *p)
     phase_ends(state, 0);
     struct object_state *object = object_of(p->fds[fd]);
     object->mapped_writable = 1;
-    red_cell(object->cell)->mapped = 1;
+    red_cell(object->cell)->tag = red_stamp();
     hook_read(state, fd, p->fds[fd], AT_ENTRY);
     hook_write(state, fd, p->fds[fd], AT_ENTRY, &slot);
     remember_shared(state, &key, 1);
