@@ -57,13 +57,23 @@ SEPARATE int begin_proc(struct proc_state *p, struct proc_state *parent, u32 pol
     return 0;
 }
 
+static __always_inline bool take_place(struct proc_state *near, u32 tgid)
+{
+    if (__sync_val_compare_and_swap(&near->tgid, 0, tgid) != 0)
+        return false;
+    if (near->kept == 0)
+        return true;
+    near->tgid = 0;
+    return false;
+}
+
 static __noinline u64 new_proc(struct task_struct *child, struct proc_state *parent, u32 policy)
 {
     u32 zero = 0;
     u32 tgid = (u32)child->tgid;
     u64 id = new_id();
     struct proc_state *p = near_place(tgid);
-    bool near = p && __sync_val_compare_and_swap(&p->tgid, 0, tgid) == 0;
+    bool near = p && take_place(p, tgid);
 
     if (!near)
         p = bpf_map_lookup_elem(&blank_proc, &zero);
@@ -109,4 +119,6 @@ static __always_inline void remember(struct task_struct *child, u64 id, u32 home
     state->proc = id;
     state->home = home;
     state->borrowed = borrowed;
+    if (borrowed)
+        keep_place(home);
 }

@@ -168,6 +168,7 @@ static __noinline struct proc_state *stand_alone(struct task_struct *task, struc
         count_loss();
         return NULL;
     }
+    release_place(state->home);
     state->proc = id;
     state->home = (u32)task->tgid;
     state->borrowed = 0;
@@ -223,23 +224,31 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
     return 0;
 }
 
-/* What one process learns from another without an object between them: a signal, or that and how it
- * has ended. */
-SEPARATE int influence(struct proc_state *from, u64 target, u32 home, u32 sysno)
+static __always_inline void influence_on(struct proc_state *from, struct proc_state *to, u32 sysno)
 {
-    struct proc_state *to = proc_with_id(target, home);
     struct pv_bpf_cpu *cpu = this_cpu();
 
-    if (!from || !to || !cpu || from->id == target)
-        return 0;
+    if (!to || !cpu || from->id == to->id)
+        return;
     struct pv_bpf_args *rec = RESERVE(pv_bpf_args, cpu, PV_BPF_INFLUENCE, from, sysno);
     if (!rec)
-        return 0;
-    rec->arg0 = target;
+        return;
+    rec->arg0 = to->id;
     SUBMIT(rec, cpu, false);
     to->version = new_stamp();
     if (to->shared_writable || to->n_flights)
         write_all_unseen(to, sysno);
+}
+
+/* What one process learns from another without an object between them: a signal, or that and how it
+ * has ended. */
+SEPARATE int influence(struct proc_state *from, u64 target, u32 home, u32 sysno)
+{
+    if (!from)
+        return 0;
+    keep_place(home);
+    influence_on(from, proc_with_id(target, home), sysno);
+    release_place(home);
     return 0;
 }
 
@@ -252,6 +261,30 @@ static __always_inline void tell_parent(struct task_struct *task, struct proc_st
         influence(proc, state->proc, state->home, 0);
 }
 
+/* Its last thread has ended. */
+static __always_inline void process_ended(struct task_struct *task, u64 id, u32 home)
+{
+    struct proc_state *proc = proc_with_id(id, home);
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!proc || !cpu)
+        return;
+    end_phase(proc, 0);
+    flush_all(proc);
+    if (!proc->muted)
+        tell_parent(task, proc);
+    u32 policy = proc->policy;
+    /* two last threads may both see a count of zero: one of them deletes */
+    if (!end_proc(id, home))
+        return;
+    struct pv_bpf_exit *rec = RESERVE_FOR(pv_bpf_exit, cpu, PV_BPF_EXIT, id, policy, 0);
+    if (!rec)
+        return;
+    rec->code = ((u32)task->exit_code >> 8) & 0xff;
+    rec->signal = (u32)task->exit_code & 0x7f;
+    SUBMIT(rec, cpu, false);
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
@@ -259,6 +292,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
     u32 tgid = (u32)task->tgid;
 
+    if (state && state->borrowed)
+        release_place(state->home);
     if (task->signal->live.counter != 0)
         return 0;
     if (!state) {
@@ -269,25 +304,10 @@ int BPF_PROG(on_exit, struct task_struct *task)
     bpf_map_delete_elem(&held, &tgid);
     if (state->borrowed)
         return 0;
-    u64 id = state->proc;
-    struct proc_state *proc = proc_with_id(id, state->home);
-    struct pv_bpf_cpu *cpu = this_cpu();
-    if (!proc || !cpu)
-        return 0;
-    end_phase(proc, 0);
-    flush_all(proc);
-    if (!proc->muted)
-        tell_parent(task, proc);
-    u32 policy = proc->policy;
-    /* two last threads may both see a count of zero: one of them deletes */
-    if (!end_proc(id, state->home))
-        return 0;
-    struct pv_bpf_exit *rec = RESERVE_FOR(pv_bpf_exit, cpu, PV_BPF_EXIT, id, policy, 0);
-    if (!rec)
-        return 0;
-    rec->code = ((u32)task->exit_code >> 8) & 0xff;
-    rec->signal = (u32)task->exit_code & 0x7f;
-    SUBMIT(rec, cpu, false);
+    u32 home = state->home;
+    keep_place(home);
+    process_ended(task, state->proc, home);
+    release_place(home);
     return 0;
 }
 

@@ -100,7 +100,9 @@ struct proc_state {
     u32 tgid;            /* in the initial namespace */
     u32 begun;           /* 1 more than the number of the write under way whose edge stands */
     u32 begun_slot;      /* SLOTS: what is written is gone */
-    u8 hints[HINTS];     /* slots, by descriptor */
+    u32 kept;            /* of its place in `near_procs`: see `keep_place` */
+    u32 pad;
+    u8 hints[HINTS]; /* slots, by descriptor */
     struct pending_read pending[PENDING_MAX];
     struct shared_map shared[SHARED_MAX];
     struct flight flights[FLIGHTS_MAX];

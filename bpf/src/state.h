@@ -131,6 +131,23 @@ static __always_inline struct proc_state *near_place(u32 tgid)
     u32 place = tgid & (NEAR_PROCS - 1);
     return bpf_map_lookup_elem(&near_procs, &place);
 }
+/* A process can end while somebody is at work on its state who is not one of its threads: then no
+ * other may get the place. Held before the process is looked up; a new owner looks after it has
+ * taken the place, so that one of the two sees the other. */
+static __always_inline void keep_place(u32 home)
+{
+    struct proc_state *near = near_place(home);
+
+    if (near)
+        __sync_fetch_and_add(&near->kept, 1);
+}
+static __always_inline void release_place(u32 home)
+{
+    struct proc_state *near = near_place(home);
+
+    if (near)
+        __sync_fetch_and_add(&near->kept, (u32)-1);
+}
 /* home: where it began to be followed. */
 static __always_inline struct proc_state *proc_with_id(u64 id, u32 home)
 {

@@ -104,19 +104,8 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *req)
     return 0;
 }
 
-/* An open completes in the task's context or in a worker's: the descriptor is the task's. */
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(on_uring_complete, struct io_ring_ctx *ring_ctx, void *req, struct io_uring_cqe *cqe)
+SEPARATE int uring_opened(struct proc_state *proc, u64 req, s32 res, u32 opcode)
 {
-    u64 key = (u64)req;
-    struct uring_open *found = key ? bpf_map_lookup_elem(&uring_opens, &key) : NULL;
-
-    if (!found)
-        return 0;
-    struct proc_state *proc = proc_with_id(found->proc, found->home);
-    u32 opcode = found->opcode;
-    s32 res = BPF_CORE_READ(cqe, res);
-    bpf_map_delete_elem(&uring_opens, &key);
     if (!proc)
         return 0;
     if (res == -ERR_PERM || res == -ERR_ACCESS)
@@ -140,5 +129,25 @@ int BPF_PROG(on_uring_complete, struct io_ring_ctx *ring_ctx, void *req, struct 
     rec->flags = flags;
     rec->fd = res;
     SUBMIT(rec, cpu, false);
+    return 0;
+}
+
+/* An open completes in the task's context or in a worker's: the descriptor is the task's. */
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(on_uring_complete, struct io_ring_ctx *ring_ctx, void *req, struct io_uring_cqe *cqe)
+{
+    u64 key = (u64)req;
+    struct uring_open *found = key ? bpf_map_lookup_elem(&uring_opens, &key) : NULL;
+
+    if (!found)
+        return 0;
+    u64 id = found->proc;
+    u32 home = found->home;
+    u32 opcode = found->opcode;
+    s32 res = BPF_CORE_READ(cqe, res);
+    bpf_map_delete_elem(&uring_opens, &key);
+    keep_place(home);
+    uring_opened(proc_with_id(id, home), key, res, opcode);
+    release_place(home);
     return 0;
 }
