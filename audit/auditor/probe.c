@@ -243,7 +243,7 @@ static int fetch(struct pv_probe *p, const struct pv_probe_item **ret, struct pv
 
         /* seen before the auditor was restarted */
         if (item && item->head->seq <= p->last[item->head->cpu]) {
-            pv_probe_order_take(&p->order);
+            pv_probe_order_take(&p->order, item);
             continue;
         }
         *ret = item;
@@ -316,7 +316,7 @@ int pv_probe_next_raw(struct pv_probe *p, struct pv_probe_raw *ret, struct pv_er
     *ret = (struct pv_probe_raw){.rec = h, .cpu = h->cpu};
     bool fits = h->bytes == item->len;
     p->last[h->cpu] = h->seq;
-    pv_probe_order_take(&p->order);
+    pv_probe_order_take(&p->order, item);
     return fits ? 1 : pv_refuse(err, EBADMSG, "probe record of another length than it says");
 }
 

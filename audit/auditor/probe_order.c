@@ -24,20 +24,35 @@ static bool comes_before(const struct pv_bpf_head *a, const struct pv_bpf_head *
     return a->cpu != b->cpu ? a->cpu < b->cpu : a->seq < b->seq;
 }
 
-static void insert(struct pv_probe_order *o, const struct pv_probe_item *item)
+/* No more than a window's records wait: their places are that near to each other. */
+static void insert(struct pv_probe_line *l, const struct pv_probe_item *item)
 {
-    enum { ROOM = PV_PROBE_RINGS * PV_PROBE_WINDOW };
-    size_t at;
+    uint64_t at = l->tail++;
 
-    if (o->end == ROOM) {
-        memmove(o->sorted, o->sorted + o->begin, (o->end - o->begin) * sizeof o->sorted[0]);
-        o->end -= o->begin;
-        o->begin = 0;
+    for (; at > l->head; at--) {
+        const struct pv_probe_item *before = &l->sorted[(at - 1) % PV_PROBE_WINDOW];
+
+        if (!comes_before(item->head, before->head))
+            break;
+        l->sorted[at % PV_PROBE_WINDOW] = *before;
     }
-    for (at = o->end; at > o->begin && comes_before(item->head, o->sorted[at - 1].head); at--)
-        o->sorted[at] = o->sorted[at - 1];
-    o->sorted[at] = *item;
-    o->end++;
+    l->sorted[at % PV_PROBE_WINDOW] = *item;
+}
+
+/* The line whose first record comes first; NULL: nothing waits. */
+static const struct pv_probe_line *first_line(const struct pv_probe_order *o)
+{
+    const struct pv_probe_line *first = NULL;
+
+    for (unsigned i = 0; i < PV_PROBE_RINGS; i++) {
+        const struct pv_probe_line *l = &o->line[i];
+
+        if (l->head != l->tail &&
+            (!first || comes_before(l->sorted[l->head % PV_PROBE_WINDOW].head,
+                                    first->sorted[first->head % PV_PROBE_WINDOW].head)))
+            first = l;
+    }
+    return first;
 }
 
 static void finish(struct pv_probe_line *l, uint64_t place)
@@ -67,7 +82,7 @@ static int read_ring(struct pv_probe_order *o, uint32_t which, uint32_t n_cpus, 
             return pv_refuse(err, EBADMSG, "probe record of %zu bytes names no CPU", len);
         }
         l->last_ns = h->time_ns;
-        insert(o, &item);
+        insert(l, &item);
     }
     bool at_end = pv_probe_ring_is_empty(r);
     o->all_read &= at_end;
@@ -99,21 +114,22 @@ int pv_probe_order_fill(struct pv_probe_order *o, uint64_t now_ns, uint32_t n_cp
 
 const struct pv_probe_item *pv_probe_order_peek(const struct pv_probe_order *o)
 {
-    if (o->begin == o->end)
+    const struct pv_probe_line *l = first_line(o);
+
+    if (!l)
         return NULL;
-    const struct pv_probe_item *item = &o->sorted[o->begin];
+    const struct pv_probe_item *item = &l->sorted[l->head % PV_PROBE_WINDOW];
     return o->is_full || item->head->time_ns <= o->bound_ns ? item : NULL;
 }
 
-void pv_probe_order_take(struct pv_probe_order *o)
+void pv_probe_order_take(struct pv_probe_order *o, const struct pv_probe_item *item)
 {
-    const struct pv_probe_item *item = &o->sorted[o->begin++];
+    struct pv_probe_line *l = &o->line[item->ring];
 
-    finish(&o->line[item->ring], item->place);
+    l->head++;
+    finish(l, item->place);
     /* one place at least is free again: the rings are looked at before more goes out unproven */
     o->is_full = false;
-    if (o->begin == o->end)
-        o->begin = o->end = 0;
 }
 
 void pv_probe_order_release(struct pv_probe_order *o)
@@ -128,5 +144,5 @@ bool pv_probe_order_is_empty(const struct pv_probe_order *o)
     for (unsigned i = 0; i < PV_PROBE_RINGS; i++)
         if (o->ring[i].size && !pv_probe_ring_is_empty(&o->ring[i]))
             return false;
-    return o->begin == o->end;
+    return !first_line(o);
 }

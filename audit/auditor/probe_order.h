@@ -1,6 +1,7 @@
 /* The records of both rings in one order: by time, then CPU, then sequence number. Within a ring
- * they stand nearly so (space is reserved before the time is taken), between rings not at all. A
- * record is handed out once no earlier one can come any more, or when WINDOW records wait. */
+ * they stand nearly so (space is reserved before the time is taken), between rings not at all: each
+ * ring's are put in order, and the first of either is the next. A record is handed out once no
+ * earlier one can come any more, or when WINDOW records of a ring wait. */
 #pragma once
 #include "probe_ring.h"
 #include "pv/bpf_record.h"
@@ -18,14 +19,14 @@ struct pv_probe_line {
     uint64_t first, next;          /* places; first: the earliest that was not handed out */
     uint64_t end[PV_PROBE_WINDOW]; /* of the record at a place, as a position of the ring */
     bool done[PV_PROBE_WINDOW];
-    uint64_t free_pos; /* everything before it was handed out */
-    uint64_t last_ns;  /* time of the record read last */
+    uint64_t free_pos;                            /* everything before it was handed out */
+    uint64_t last_ns;                             /* time of the record read last */
+    struct pv_probe_item sorted[PV_PROBE_WINDOW]; /* what waits: from head to tail, modulo WINDOW */
+    uint64_t head, tail;
 };
 struct pv_probe_order {
     struct pv_probe_ring ring[PV_PROBE_RINGS];
     struct pv_probe_line line[PV_PROBE_RINGS];
-    struct pv_probe_item sorted[PV_PROBE_RINGS * PV_PROBE_WINDOW];
-    size_t begin, end; /* of what is sorted */
     uint64_t bound_ns; /* nothing earlier is to come */
     uint64_t now_ns;   /* when the rings were looked at */
     bool is_full;      /* a line is: what is first goes out */
@@ -39,7 +40,8 @@ PV_MUST_CHECK int pv_probe_order_fill(struct pv_probe_order *o, uint64_t now_ns,
                                       struct pv_err *err);
 /* The next record, or NULL; it stays the next until taken. */
 const struct pv_probe_item *pv_probe_order_peek(const struct pv_probe_order *o);
-void pv_probe_order_take(struct pv_probe_order *o);
+/* item: what was looked at last. */
+void pv_probe_order_take(struct pv_probe_order *o, const struct pv_probe_item *item);
 /* Frees the space of what was taken. */
 void pv_probe_order_release(struct pv_probe_order *o);
 /* Nothing is in the rings that was not taken. */

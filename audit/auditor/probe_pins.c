@@ -196,6 +196,7 @@ static int load(struct provost_bpf *skel, uint32_t ring_bytes, uint32_t n_cpus,
     (void)bpf_map__set_max_entries(skel->maps.ring, ring_bytes);
     (void)bpf_map__set_max_entries(skel->maps.critical, pv_probe_critical_bytes(ring_bytes));
     skel->rodata->ring_bytes = ring_bytes;
+    skel->rodata->look_bytes = ring_bytes / 32 / n_cpus;
     skel->rodata->has_cast = kernel_has("bpf_rdonly_cast", BTF_KIND_FUNC);
     (void)bpf_map__set_max_entries(skel->maps.cpus, n_cpus);
     *ret_features = choose(skel);

@@ -362,8 +362,7 @@ int pv_probe_translate(const void *rec, size_t len, int64_t real_minus_boot,
     if (len < shape->bytes || (!shape->has_text && len != shape->bytes) ||
         len > shape->bytes + PV_BPF_TEXT_MAX + 256)
         return pv_refuse(err, EBADMSG, "probe record of kind %u has %zu bytes", h->kind, len);
-    pv_event_init(ret, shape->kind, NULL);
-    ret->time_ns = h->time_ns + (uint64_t)real_minus_boot;
+    pv_event_init_at(ret, shape->kind, NULL, h->time_ns + (uint64_t)real_minus_boot);
     if (shape->fill(rec, texts, ret) < 0)
         return pv_refuse(err, EBADMSG, "probe record of kind %u has malformed text", h->kind);
     return 0;

@@ -27,7 +27,7 @@ static __always_inline void flush_slot(struct proc_state *proc, struct slot *slo
 
     if (!cpu || !slot->object)
         return;
-    if (slot->open_call && !slot->read_version && !slot->write_version)
+    if (slot->open_call && !slot->read_mark && !slot->write_mark)
         emit_open(proc, slot);
     slot->open_call = 0;
     /* a single read stands in its edge already */
@@ -81,6 +81,11 @@ static __always_inline struct object_state *red_find(struct object_key *key)
     return bpf_map_lookup_elem(&objects, key);
 }
 
+static __always_inline struct object_cell *red_cell(u32 index)
+{
+    return cell_at(index & (CELLS - 1));
+}
+
 #define red_emit(proc, kind, object, n_bytes, sysno) emit_edge(proc, kind, object, n_bytes, sysno)
 #define red_stamp() new_stamp()
 #define red_cannot_follow() count_loss()
@@ -88,105 +93,155 @@ static __always_inline struct object_state *red_find(struct object_key *key)
 #define RED_INLINE static __always_inline
 #include "reduce.h"
 
-static __always_inline u32 type_of_file(struct file *file)
+static __always_inline u32 memory_device(const struct look *look)
 {
-    u32 mode =
-        has_cast ? KERNEL(file, file)->f_inode->i_mode : BPF_CORE_READ(file, f_inode, i_mode);
-
-    return mode & MODE_TYPE;
-}
-
-static __always_inline u32 memory_device(struct file *file)
-{
-    if (type_of_file(file) != MODE_CHARACTER)
+    if ((look->mode & MODE_TYPE) != MODE_CHARACTER || look->rdev >> 20 != 1)
         return 0;
-    u32 rdev = BPF_CORE_READ(file, f_inode, i_rdev);
-    if (rdev >> 20 != 1)
-        return 0;
-    return rdev & 0xfffff;
+    return look->rdev & 0xfffff;
 }
 
 /* What these devices give does not depend on what anybody wrote: null, zero, full, random,
  * urandom. */
-static __always_inline bool is_constant_device(struct file *file)
+static __always_inline bool is_constant_device(const struct look *look)
 {
-    u32 minor = memory_device(file);
+    u32 minor = memory_device(look);
 
     return minor == 3 || minor == 5 || (minor >= 7 && minor <= 9);
 }
 
 /* null, zero, full: what is written is gone */
-static __always_inline bool is_null_device(struct file *file)
+static __always_inline bool is_null_device(const struct look *look)
 {
-    u32 minor = memory_device(file);
+    u32 minor = memory_device(look);
 
     return minor == 3 || minor == 5 || minor == 7;
 }
 
-/* The object of a file and what is about to be done with it; NULL when it cannot be known. */
-static __always_inline struct object_state *op_of_file(struct red_op *op, struct proc_state *proc,
-                                                       struct file *file, u64 n_bytes)
+static __always_inline bool is_stream(const struct look *look)
 {
-    u32 type = type_of_file(file);
+    u32 type = look->mode & MODE_TYPE;
 
-    key_of_file(&op->key, file);
-    op->n_bytes = n_bytes;
-    op->stream = type != MODE_REGULAR && type != MODE_DIRECTORY &&
-                 !(type == MODE_CHARACTER && is_constant_device(file));
-    return object_with_key(proc, file, &op->key);
+    return type != MODE_REGULAR && type != MODE_DIRECTORY && !is_constant_device(look);
 }
 
-SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, u64 n_bytes, u32 sysno, u32 when)
+/* With several threads, or another process in the same memory, what a call moves is there before
+ * the call returns, and each may use what is remembered of the process while another does; and with
+ * them, or another process that shares the descriptors, a descriptor may be another file when the
+ * call returns. Nobody but the process itself can let that begin, by a call that is not one of
+ * these. */
+static __always_inline bool may_be_crossed(struct task_struct *task)
 {
-    struct red_op op = {.sysno = sysno, .when = when};
+    struct mm_struct *mm = task->mm;
 
-    if (!proc)
-        return 0;
-    struct object_state *object = op_of_file(&op, proc, (struct file *)file_ref, n_bytes);
-    return object ? red_read(proc, object, &op) : 0;
+    return (mm && mm->mm_users.counter > 1) || task->files->count.counter > 1;
 }
 
-SEPARATE int write_edge(struct proc_state *proc, u64 file_ref, u64 n_bytes, u32 sysno, u32 when)
+/* The object of a file that looks so, which op->fd stands for, asked for. */
+SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct look *look, struct red_op *op)
 {
-    struct red_op op = {.sysno = sysno, .when = when};
+    u64 tag = 0;
 
-    if (!proc)
+    if (!proc || !look || !op)
         return 0;
+    struct object_state *object = object_that_looks(proc, (struct file *)file_ref, look, &tag);
+    if (!object)
+        return 0;
+    op->object = object->id;
+    op->cell = object->cell;
+    op->mapped = object->mapped_writable;
+    op->stream = is_stream(look);
+    /* not one whose announcement was lost */
+    if (object->name == look->name)
+        slot_learn(proc, op, look->name, tag, may_be_crossed(bpf_get_current_task_btf()));
+    return 1;
+}
+
+/* What is about to be done with op->fd, which is that file; false when its object cannot be known.
+ */
+static __always_inline bool op_of_look(struct red_op *op, struct proc_state *proc,
+                                       struct file *file, struct look *look)
+{
+    struct known known;
+
+    op->key = look->key;
+    if (!is_known(proc, op->fd, &look->key, look->name, may_be_crossed(bpf_get_current_task_btf()),
+                  &known))
+        return find_op(proc, (u64)file, look, op);
+    op->object = known.object;
+    op->cell = known.index;
+    op->stream = known.slot->stream;
+    op->mapped = known.slot->mapped;
+    return true;
+}
+
+static __always_inline bool op_of_file(struct red_op *op, struct proc_state *proc,
+                                       struct file *file)
+{
+    struct look look;
+
+    look_at(&look, file);
+    return op_of_look(op, proc, file, &look);
+}
+
+SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
+{
+    if (!proc || !op || !op_of_file(op, proc, (struct file *)file_ref))
+        return 0;
+    return red_read(proc, op);
+}
+
+/* 1: it stands, or none is needed. */
+SEPARATE int write_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
+{
+    struct look look;
+
+    if (!proc || !op)
+        return 0;
+    look_at(&look, (struct file *)file_ref);
     /* nobody can read there what was written */
-    if (is_null_device((struct file *)file_ref))
+    if (is_null_device(&look))
+        return 1;
+    if (!op_of_look(op, proc, (struct file *)file_ref, &look))
         return 0;
-    struct object_state *object = op_of_file(&op, proc, (struct file *)file_ref, n_bytes);
-    return object ? red_write(proc, object, &op) : 0;
+    return red_write(proc, op);
 }
 
 static __always_inline void read_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
                                     u64 n_bytes, u32 sysno, u32 when)
 {
     struct file *file = file_of_fd(task, fd);
+    struct red_op op = {.sysno = sysno, .when = when, .n_bytes = n_bytes, .fd = fd};
 
     if (file)
-        read_edge(proc, (u64)file, n_bytes, sysno, when);
+        read_edge(proc, (u64)file, &op);
 }
 
 static __always_inline void write_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
                                      u64 n_bytes, u32 sysno, u32 when)
 {
     struct file *file = file_of_fd(task, fd);
+    struct red_op op = {.sysno = sysno, .when = when, .n_bytes = n_bytes, .fd = fd};
 
     if (file)
-        write_edge(proc, (u64)file, n_bytes, sysno, when);
+        write_edge(proc, (u64)file, &op);
 }
 
 /* A descriptor is about to be closed: its totals are due, if it was used. */
 SEPARATE int close_fd(struct proc_state *proc, u32 fd)
 {
-    struct object_key key;
-    struct file *file = file_of_fd(bpf_get_current_task_btf(), fd);
+    struct known known;
+    struct look look;
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct file *file = file_of_fd(task, fd);
 
     if (!file || !proc)
         return 0;
-    key_of_file(&key, file);
-    struct object_state *object = bpf_map_lookup_elem(&objects, &key);
+    look_at(&look, file);
+    if (is_known(proc, fd, &look.key, look.name, may_be_crossed(task), &known)) {
+        flush_slot(proc, known.slot);
+        return 0;
+    }
+    struct object_state *object = bpf_map_lookup_elem(&objects, &look.key);
     if (!object)
         return 0;
     struct slot *slot = &proc->slots[object->id & (SLOTS - 1)];
@@ -203,34 +258,22 @@ static __always_inline void share_file(struct proc_state *proc, struct file *fil
     remember_shared(proc, &key, writable);
 }
 
-/* With several threads, or another process in the same memory, what a call moves is there before
- * the call returns; and with them, or another process that shares the descriptors, a descriptor may
- * be another file when the call returns. */
-static __always_inline bool may_be_crossed(struct task_struct *task)
-{
-    struct mm_struct *mm = task->mm;
-
-    return (mm && mm->mm_users.counter > 1) || task->files->count.counter > 1;
-}
-
 SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     struct file *file = file_of_fd(task, fd);
-    struct object_key key;
+    struct look look;
+    u64 tag = 0;
 
-    if (!proc || !file || (how == FLIGHT_WRITES && is_null_device(file)))
+    if (!proc || !file)
         return 0;
-    key_of_file(&key, file);
+    look_at(&look, file);
+    if (how == FLIGHT_WRITES && is_null_device(&look))
+        return 0;
     /* announced here: by the time it is needed, no descriptor may lead to it any more */
-    if (!object_of(proc, file))
+    if (!object_that_looks(proc, file, &look, &tag))
         return 0;
-    return flight_begin(proc, &key, (u32)task->pid, how);
-}
-
-static __always_inline bool is_same_object(const struct object_key *a, const struct object_key *b)
-{
-    return a->ino == b->ino && a->instance == b->instance && a->dev == b->dev && a->gen == b->gen;
+    return flight_begin(proc, &look.key, (u32)task->pid, how);
 }
 
 /* A read returns whose descriptor has become another file meanwhile: it was of what it began with.
@@ -253,10 +296,14 @@ SEPARATE int read_of_flight(struct proc_state *proc, u32 fd, u64 n_bytes, u32 sy
         if (is_same_object(&op.key, &now))
             return 0;
         struct object_state *object = red_find(&op.key);
-        if (!object)
+        if (!object) {
             count_loss();
-        else
-            red_read(proc, object, &op);
+            return 0;
+        }
+        op.object = object->id;
+        op.cell = object->cell;
+        op.mapped = object->mapped_writable;
+        red_read(proc, &op);
         return 0;
     }
     return 0;

@@ -270,8 +270,11 @@ SEPARATE int write_touched(struct proc_state *proc, struct touched *t, u32 nr)
         return 0;
     op.key = t->key;
     struct object_state *object = bpf_map_lookup_elem(&objects, &op.key);
-    if (object)
-        red_write(proc, object, &op);
+    if (!object)
+        return 0;
+    op.object = object->id;
+    op.cell = object->cell;
+    red_write(proc, &op);
     return 0;
 }
 

@@ -15,16 +15,26 @@ enum {
     PATH_DEPTH = 48,
 };
 
+/* Eight bytes of kernel memory as a number, which may be calculated with; a loaded pointer may not.
+ * Only where has_cast. (struct qstr begins with them.) */
+static __always_inline u64 number_at(u64 address)
+{
+    return KERNEL(qstr, address)->hash_len;
+}
+
+/* A pointer that is a member of what is at that address. */
+#define POINTER_IN(type, address, member)                                                          \
+    (has_cast ? number_at((u64)(address) + bpf_core_field_offset(struct type, member))             \
+              : (u64)BPF_CORE_READ((struct type *)(address), member))
+
 static __always_inline struct file *file_of_fd(struct task_struct *task, u32 fd)
 {
     if (has_cast) {
         struct fdtable *fds = KERNEL(task_struct, task)->files->fdt;
-        struct file *found = NULL;
 
         if (fd >= fds->max_fds)
             return NULL;
-        bpf_probe_read_kernel(&found, sizeof found, (struct file **)fds->fd + fd);
-        return found;
+        return (struct file *)number_at((u64)fds->fd + sizeof(void *) * (u64)fd);
     }
     struct fdtable *table = BPF_CORE_READ(task, files, fdt);
     struct file **slots = BPF_CORE_READ(table, fd);
@@ -58,12 +68,12 @@ SEPARATE u32 walk_path(struct text_area *area, u32 start, struct walk *w)
 
     w->cut = PV_BPF_PATH_CUT;
     for (int i = 0; i < PATH_DEPTH; i++) {
-        struct dentry *root = BPF_CORE_READ(mnt, mnt_root);
-        struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+        struct dentry *root = (struct dentry *)POINTER_IN(vfsmount, mnt, mnt_root);
+        struct dentry *parent = (struct dentry *)POINTER_IN(dentry, dentry, d_parent);
 
         if (dentry == root || dentry == parent) {
             struct mount *m = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
-            struct mount *above = BPF_CORE_READ(m, mnt_parent);
+            struct mount *above = (struct mount *)POINTER_IN(mount, m, mnt_parent);
 
             if (dentry != root && w->guessed)
                 break; /* not beneath that mount: the path begins at the file system's root */
@@ -78,14 +88,14 @@ SEPARATE u32 walk_path(struct text_area *area, u32 start, struct walk *w)
                 w->cut = PV_BPF_PATH_WHOLE;
                 break;
             }
-            dentry = BPF_CORE_READ(m, mnt_mountpoint);
+            dentry = (struct dentry *)POINTER_IN(mount, m, mnt_mountpoint);
             mnt = (void *)above + bpf_core_field_offset(struct mount, mnt);
             continue;
         }
         if (off - start > w->room || off >= PV_BPF_TEXT_MAX)
             break;
         long n = bpf_probe_read_kernel_str(&area->bytes[off & (PV_BPF_TEXT_MAX - 1)], 256,
-                                           BPF_CORE_READ(dentry, d_name.name));
+                                           (const void *)POINTER_IN(dentry, dentry, d_name.name));
         if (n <= 0)
             break;
         off += n;
@@ -118,18 +128,9 @@ static __always_inline u32 walk_place(u8 *text, const struct place *place, u32 *
 
 static __always_inline void place_of_file(struct place *place, struct file *file)
 {
-    if (has_cast) {
-        struct file *f = KERNEL(file, file);
-
-        place->inode = (u64)f->f_inode;
-        place->mnt = (u64)f->f_path.mnt;
-        place->dentry = (u64)f->f_path.dentry;
-        place->guessed = 0;
-        return;
-    }
-    place->inode = (u64)BPF_CORE_READ(file, f_inode);
-    place->mnt = (u64)BPF_CORE_READ(file, f_path.mnt);
-    place->dentry = (u64)BPF_CORE_READ(file, f_path.dentry);
+    place->inode = POINTER_IN(file, file, f_inode);
+    place->mnt = POINTER_IN(file, file, f_path.mnt);
+    place->dentry = POINTER_IN(file, file, f_path.dentry);
     place->guessed = 0;
 }
 
@@ -180,25 +181,61 @@ static __always_inline void key_of_inode(struct object_key *key, struct inode *i
     key->gen = BPF_CORE_READ(inode, i_generation);
 }
 
-static __always_inline void key_of_file(struct object_key *key, struct file *file)
+/* Differs when the object is reached by another name. */
+static __always_inline u64 name_of_place(const struct place *place)
+{
+    struct dentry *dentry = (struct dentry *)place->dentry;
+
+    if (has_cast) {
+        return KERNEL(dentry, dentry)->d_name.hash_len ^ POINTER_IN(dentry, dentry, d_parent);
+    }
+    return BPF_CORE_READ(dentry, d_name.hash_len) ^ (u64)BPF_CORE_READ(dentry, d_parent);
+}
+
+/* What tells which object an open file is, under which name, and of what type. */
+struct look {
+    struct object_key key;
+    u64 name; /* differs when the object is reached by another */
+    u32 mode;
+    u32 rdev;
+};
+
+/* Each cast costs the registers a call does: one for all. */
+static __always_inline void look_at(struct look *l, struct file *file)
 {
     if (has_cast) {
-        struct inode *i = KERNEL(file, file)->f_inode;
+        struct file *f = KERNEL(file, file);
+        struct inode *i = f->f_inode;
+        struct dentry *d = f->f_path.dentry;
 
-        __builtin_memset(key, 0, sizeof *key);
-        key->ino = i->i_ino;
-        key->dev = i->i_sb->s_dev;
-        key->gen = i->i_generation;
-        if (i->i_sb->s_magic == ANON_INODE_MAGIC)
-            key->instance = (u64)file;
+        l->key.ino = i->i_ino;
+        l->key.dev = i->i_sb->s_dev;
+        l->key.gen = i->i_generation;
+        l->key.instance = i->i_sb->s_magic == ANON_INODE_MAGIC ? (u64)file : 0;
+        l->mode = i->i_mode;
+        l->rdev = i->i_rdev;
+        l->name = d->d_name.hash_len;
+        l->name ^= number_at((u64)&d->d_parent);
         return;
     }
     struct inode *inode = BPF_CORE_READ(file, f_inode);
+    struct place place = {.dentry = (u64)BPF_CORE_READ(file, f_path.dentry)};
 
-    key_of_inode(key, inode);
+    key_of_inode(&l->key, inode);
     /* every eventfd and timerfd shares one inode: the open file is the object */
     if (BPF_CORE_READ(inode, i_sb, s_magic) == ANON_INODE_MAGIC)
-        key->instance = (u64)file;
+        l->key.instance = (u64)file;
+    l->mode = BPF_CORE_READ(inode, i_mode);
+    l->rdev = BPF_CORE_READ(inode, i_rdev);
+    l->name = name_of_place(&place);
+}
+
+static __always_inline void key_of_file(struct object_key *key, struct file *file)
+{
+    struct look look;
+
+    look_at(&look, file);
+    *key = look.key;
 }
 
 SEPARATE int announce(struct proc_state *proc, struct place *place, struct object_key *key, u64 id)
@@ -219,94 +256,111 @@ SEPARATE int announce(struct proc_state *proc, struct place *place, struct objec
     rec->ino = key->ino;
     rec->dev = key->dev;
     rec->gen = key->gen;
-    rec->mode = BPF_CORE_READ(inode, i_mode);
-    rec->fs_magic = BPF_CORE_READ(inode, i_sb, s_magic);
+    rec->mode = has_cast ? KERNEL(inode, inode)->i_mode : BPF_CORE_READ(inode, i_mode);
+    rec->fs_magic =
+        (u32)(has_cast ? KERNEL(inode, inode)->i_sb->s_magic : BPF_CORE_READ(inode, i_sb, s_magic));
     rec->path_bytes = n;
     rec->path_cut = cut;
     return output(cpu, proc, rec, bytes, false);
 }
 
-/* Differs when the object is reached by another name. */
-static __always_inline u64 name_of_place(const struct place *place)
+/* What was learned of it is to be asked for again. */
+static __always_inline void state_changed(const struct object_state *state)
 {
-    struct dentry *dentry = (struct dentry *)place->dentry;
+    struct object_cell *cell = cell_at(state->cell);
 
-    if (has_cast) {
-        struct dentry *d = KERNEL(dentry, dentry);
-        u64 parent = 0;
-
-        /* as a number: with a pointer nothing may be calculated */
-        bpf_probe_read_kernel(&parent, sizeof parent, &dentry->d_parent);
-        return d->d_name.hash_len ^ parent;
-    }
-    return BPF_CORE_READ(dentry, d_name.hash_len) ^ (u64)BPF_CORE_READ(dentry, d_parent);
+    RED_ORDER();
+    if (cell)
+        cell->tag = new_stamp();
 }
 
-/* The state of the object at that place; announced when it is new or has another name than before.
- * NULL only when no memory for it could be had, which has then been counted. */
-static __noinline struct object_state *object_at(struct proc_state *proc, struct place *place,
-                                                 struct object_key *key)
+/* Somebody can write it unseen from now on. */
+static __always_inline void may_be_written(struct object_state *state)
+{
+    state->mapped_writable = 1;
+    state_changed(state);
+}
+
+/* An object that is new, or has another name than it was announced under. An announcement that is
+ * lost leaves it without that name, so that the next use tries again. */
+static __noinline int introduce(struct proc_state *proc, struct place *place,
+                                struct object_key *key)
 {
     struct object_state fresh = {};
+    struct inode *inode = (struct inode *)place->inode;
     u64 name = name_of_place(place);
 
     if (!proc)
-        return NULL;
+        return 0;
     struct object_state *state = bpf_map_lookup_elem(&objects, key);
-    if (state && state->name == name)
+    if (state) {
+        if (announce(proc, place, key, state->id))
+            state->name = name;
+        state_changed(state);
+        return 0;
+    }
+    fresh.id = new_id();
+    fresh.cell = cell_of_key(key);
+    /* mapped before anybody traced it, or forgotten by the table meanwhile */
+    fresh.mapped_writable =
+        (has_cast ? KERNEL(inode, inode)->i_mapping->i_mmap_writable.counter
+                  : BPF_CORE_READ(inode, i_mapping, i_mmap_writable.counter)) > 0;
+    if (announce(proc, place, key, fresh.id))
+        fresh.name = name;
+    bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
+    state_changed(&fresh);
+    return 0;
+}
+
+/* The state of the object at that place. NULL only when no memory for it could be had, which has
+ * then been counted. */
+static __noinline struct object_state *object_at(struct proc_state *proc, struct place *place,
+                                                 struct object_key *key)
+{
+    struct object_state *state = bpf_map_lookup_elem(&objects, key);
+
+    if (state && state->name == name_of_place(place))
         return state;
-    if (!state) {
-        struct inode *inode = (struct inode *)place->inode;
-
-        fresh.id = new_id();
-        fresh.version = new_stamp();
-        /* mapped before anybody traced it, or forgotten by the table meanwhile */
-        fresh.mapped_writable = BPF_CORE_READ(inode, i_mapping, i_mmap_writable.counter) > 0;
-        bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
-        state = bpf_map_lookup_elem(&objects, key);
-    }
-    if (!state) {
+    introduce(proc, place, key);
+    state = bpf_map_lookup_elem(&objects, key);
+    if (!state)
         count_loss();
-        return NULL;
-    }
-    /* an announcement that was lost is tried again at the next use */
-    if (announce(proc, place, key, state->id))
-        state->name = name;
     return state;
 }
 
-static __noinline struct object_state *object_anew(struct proc_state *proc, struct place *place,
-                                                   struct object_key *key, u64 file_ref)
-{
-    struct file *file = (struct file *)file_ref;
-    struct object_state *before = bpf_map_lookup_elem(&objects, key);
-    u64 name = before ? before->name : 0;
-    struct object_state *state = object_at(proc, place, key);
-
-    if (state && state->name != name &&
-        (BPF_CORE_READ(file, f_inode, i_mode) & MODE_TYPE) == MODE_SOCKET)
-        emit_socket(proc, (u64)file, state->id, 0);
-    return state;
-}
-
-/* The object behind an open file whose key that is. */
+/* The object behind an open file that looks so; NULL as above. ret_tag: its cell's, from before it
+ * was found. */
 static __always_inline struct object_state *
-object_with_key(struct proc_state *proc, struct file *file, struct object_key *key)
+object_that_looks(struct proc_state *proc, struct file *file, struct look *look, u64 *ret_tag)
 {
+    struct object_cell *cell = cell_at(cell_of_key(&look->key));
     struct place place = {};
 
+    if (!proc || !cell)
+        return NULL;
+    *ret_tag = cell->tag;
+    RED_ORDER();
+    struct object_state *state = bpf_map_lookup_elem(&objects, &look->key);
+    if (state && state->name == look->name)
+        return state;
     place_of_file(&place, file);
-    struct object_state *known = bpf_map_lookup_elem(&objects, key);
-    if (known && known->name == name_of_place(&place))
-        return known;
-    return object_anew(proc, &place, key, (u64)file);
+    introduce(proc, &place, &look->key);
+    *ret_tag = cell->tag;
+    RED_ORDER();
+    state = bpf_map_lookup_elem(&objects, &look->key);
+    if (!state)
+        count_loss();
+    else if (state->name == look->name && (look->mode & MODE_TYPE) == MODE_SOCKET)
+        emit_socket(proc, (u64)file, state->id, 0);
+    return state;
 }
 
 /* The object behind an open file. */
 static __noinline struct object_state *object_of(struct proc_state *proc, struct file *file)
 {
-    struct object_key key;
+    struct look look;
+    u64 tag = 0;
 
-    key_of_file(&key, file);
-    return object_with_key(proc, file, &key);
+    look_at(&look, file);
+    return object_that_looks(proc, file, &look, &tag);
 }

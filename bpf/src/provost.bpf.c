@@ -61,122 +61,66 @@ static __always_inline bool is_stranger(struct task_struct *task)
     return bpf_core_field_exists(task->bpf_storage) && !task->bpf_storage;
 }
 
-static __always_inline struct proc_state *proc_of(struct task_struct *task)
+/* The process, if it is in `near_procs` and its own. */
+static __always_inline struct proc_state *near_proc_of(struct task_struct *task)
+{
+    u32 tgid = (u32)task->tgid;
+    struct proc_state *near = near_place(tgid);
+
+    return near && near->tgid == tgid && near->id ? near : NULL;
+}
+
+static __noinline struct proc_state *far_proc_of(struct task_struct *task)
 {
     struct task_state *t = bpf_task_storage_get(&tasks, task, NULL, 0);
 
-    return t && t->proc ? bpf_map_lookup_elem(&procs, &t->proc) : NULL;
+    return t && t->proc ? proc_with_id(t->proc, t->home) : NULL;
+}
+
+static __always_inline struct proc_state *proc_of(struct task_struct *task)
+{
+    struct proc_state *near = near_proc_of(task);
+
+    return near ? near : far_proc_of(task);
 }
 
 #include "hold.h"
 
-SEPARATE int put_args(struct proc_state *proc, struct pv_bpf_args *rec)
+static __always_inline void put_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
+                                     u64 arg0, u64 arg1, s64 ret)
 {
     struct pv_bpf_cpu *cpu = this_cpu();
-
-    if (!cpu || !proc || !rec)
-        return 0;
-    cpu->seq++;
-    rec->head.seq = cpu->seq;
-    rec->head.time_ns = bpf_ktime_get_boot_ns();
-    output(cpu, proc, rec, sizeof *rec, rec->head.kind != PV_BPF_MAP_EXEC);
-    return 0;
-}
-
-static __always_inline void emit_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
-                                      u64 arg0, u64 arg1, long ret)
-{
     struct pv_bpf_args rec = {};
 
-    rec.head.version = PV_BPF_VERSION;
-    rec.head.kind = kind;
-    rec.head.bytes = sizeof rec;
-    rec.head.cpu = bpf_get_smp_processor_id();
-    rec.head.sysno = nr;
-    rec.head.proc = proc->id;
+    if (!cpu)
+        return;
+    cpu->seq++;
+    fill_head(&rec.head, cpu, kind, sizeof rec, proc->id, nr);
     rec.head.object = object;
     rec.head.result = ret;
     rec.arg0 = arg0;
     rec.arg1 = arg1;
-    put_args(proc, &rec);
+    output(cpu, proc, &rec, sizeof rec, kind != PV_BPF_MAP_EXEC);
+}
+
+SEPARATE int emit_args_of(struct proc_state *proc, const struct call *call, u32 kind, u64 object)
+{
+    if (proc && call)
+        put_args(proc, (u16)kind, (u32)call->nr, object, call->args[0], call->args[1], call->ret);
+    return 0;
+}
+
+static __always_inline void emit_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
+                                      u64 arg0, u64 arg1, s64 ret)
+{
+    struct call said = {.args = {arg0, arg1}, .ret = ret, .nr = nr};
+
+    emit_args_of(proc, &said, kind, object);
 }
 
 /* --- processes --- */
 
-static __always_inline u32 own_pid(struct task_struct *task)
-{
-    struct pid *pid = BPF_CORE_READ(task, thread_pid);
-    u32 level = BPF_CORE_READ(pid, level);
-    s32 nr = 0;
-
-    bpf_probe_read_kernel(&nr, sizeof nr,
-                          (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-                              level * bpf_core_type_size(struct upid) +
-                              bpf_core_field_offset(struct upid, nr));
-    return (u32)nr;
-}
-
-static __always_inline void emit_fork(struct task_struct *child, struct proc_state *proc,
-                                      u64 parent)
-{
-    struct pv_bpf_cpu *cpu = this_cpu();
-
-    if (!cpu)
-        return;
-    struct pv_bpf_fork *rec = RESERVE(pv_bpf_fork, cpu, PV_BPF_FORK, proc, 0);
-    if (!rec)
-        return;
-    rec->parent = parent;
-    rec->start_ns = child->start_boottime;
-    rec->cgroup = child->cgroups->dfl_cgrp->kn->id;
-    rec->host_pid = (u32)child->tgid;
-    rec->pid = proc->pid;
-    SUBMIT(rec, cpu, false);
-}
-
-/* parent NULL: a child of a host, with that policy. */
-static __noinline u64 new_proc(struct task_struct *child, struct proc_state *parent, u32 policy)
-{
-    u32 zero = 0;
-    struct proc_state *p = bpf_map_lookup_elem(&blank_proc, &zero);
-
-    if (!p)
-        return 0;
-    __builtin_memset(p->shared, 0, sizeof p->shared);
-    p->id = new_id();
-    p->version = new_stamp();
-    p->pid = own_pid(child);
-    p->phase = 1;
-    p->n_pending = 0;
-    p->n_flights = 0;
-    p->muted = parent ? parent->muted : 1;
-    p->policy = parent ? parent->policy : policy;
-    p->n_shared = 0;
-    p->shared_writable = 0;
-    if (parent) {
-        __builtin_memcpy(p->shared, parent->shared, sizeof p->shared);
-        p->n_shared = parent->n_shared;
-        p->shared_writable = parent->shared_writable;
-    }
-    u64 id = p->id;
-    if (bpf_map_update_elem(&procs, &id, p, BPF_NOEXIST) != 0)
-        return 0;
-    emit_fork(child, p, parent ? parent->id : 0);
-    return id;
-}
-
-static __always_inline void remember(struct task_struct *child, u64 id, u32 borrowed)
-{
-    struct task_state *state =
-        bpf_task_storage_get(&tasks, child, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-    if (!state || !id) {
-        count_loss();
-        return;
-    }
-    state->proc = id;
-    state->borrowed = borrowed;
-}
+#include "proc.h"
 
 #include "watch.h"
 
@@ -193,16 +137,16 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         return watch_fork(parent, child);
     if (mine) {
         bool same_memory = child->mm && child->mm == parent->mm;
-        struct proc_state *from = bpf_map_lookup_elem(&procs, &mine->proc);
+        struct proc_state *from = proc_with_id(mine->proc, mine->home);
 
         if (is_thread || same_memory) {
-            remember(child, mine->proc, is_thread ? mine->borrowed : 1);
+            remember(child, mine->proc, mine->home, is_thread ? mine->borrowed : 1);
             return 0;
         }
         /* the child knows what its parent has read */
         end_phase(from, 0);
         u64 id = from ? new_proc(child, from, 0) : 0;
-        remember(child, id, 0);
+        remember(child, id, (u32)child->tgid, 0);
         if (pressed && from && !from->muted)
             hold(parent, from);
         return 0;
@@ -211,14 +155,14 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         return 0;
     struct pv_bpf_root *root = bpf_map_lookup_elem(&roots, &tgid);
     if (root)
-        remember(child, new_proc(child, NULL, root->policy), 0);
+        remember(child, new_proc(child, NULL, root->policy), (u32)child->tgid, 0);
     return 0;
 }
 
 /* A child that has used its parent's memory until now becomes a process of its own. */
 static __noinline struct proc_state *stand_alone(struct task_struct *task, struct task_state *state)
 {
-    struct proc_state *from = bpf_map_lookup_elem(&procs, &state->proc);
+    struct proc_state *from = proc_with_id(state->proc, state->home);
 
     if (!from)
         return NULL;
@@ -228,9 +172,11 @@ static __noinline struct proc_state *stand_alone(struct task_struct *task, struc
         count_loss();
         return NULL;
     }
+    release_place(state->home);
     state->proc = id;
+    state->home = (u32)task->tgid;
     state->borrowed = 0;
-    return bpf_map_lookup_elem(&procs, &id);
+    return proc_with_id(id, state->home);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -248,7 +194,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
     if (state->watched)
         watch_exec(task, state, file);
     struct proc_state *proc =
-        state->borrowed ? stand_alone(task, state) : bpf_map_lookup_elem(&procs, &state->proc);
+        state->borrowed ? stand_alone(task, state) : proc_with_id(state->proc, state->home);
     if (!proc)
         return 0;
     proc->muted = 0;
@@ -284,23 +230,31 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
     return 0;
 }
 
-/* What one process learns from another without an object between them: a signal, or that and how it
- * has ended. */
-SEPARATE int influence(struct proc_state *from, u64 target, u32 sysno)
+static __always_inline void influence_on(struct proc_state *from, struct proc_state *to, u32 sysno)
 {
-    struct proc_state *to = bpf_map_lookup_elem(&procs, &target);
     struct pv_bpf_cpu *cpu = this_cpu();
 
-    if (!from || !to || !cpu || from->id == target)
-        return 0;
+    if (!to || !cpu || from->id == to->id)
+        return;
     struct pv_bpf_args *rec = RESERVE(pv_bpf_args, cpu, PV_BPF_INFLUENCE, from, sysno);
     if (!rec)
-        return 0;
-    rec->arg0 = target;
+        return;
+    rec->arg0 = to->id;
     SUBMIT(rec, cpu, false);
     to->version = new_stamp();
     if (to->shared_writable || to->n_flights)
         write_all_unseen(to, sysno);
+}
+
+/* What one process learns from another without an object between them: a signal, or that and how it
+ * has ended. */
+SEPARATE int influence(struct proc_state *from, u64 target, u32 home, u32 sysno)
+{
+    if (!from)
+        return 0;
+    keep_place(home);
+    influence_on(from, proc_with_id(target, home), sysno);
+    release_place(home);
     return 0;
 }
 
@@ -310,7 +264,31 @@ static __always_inline void tell_parent(struct task_struct *task, struct proc_st
     struct task_state *state = parent ? bpf_task_storage_get(&tasks, parent, NULL, 0) : NULL;
 
     if (state)
-        influence(proc, state->proc, 0);
+        influence(proc, state->proc, state->home, 0);
+}
+
+/* Its last thread has ended. */
+static __always_inline void process_ended(struct task_struct *task, u64 id, u32 home)
+{
+    struct proc_state *proc = proc_with_id(id, home);
+    struct pv_bpf_cpu *cpu = this_cpu();
+
+    if (!proc || !cpu)
+        return;
+    end_phase(proc, 0);
+    flush_all(proc);
+    if (!proc->muted)
+        tell_parent(task, proc);
+    u32 policy = proc->policy;
+    /* two last threads may both see a count of zero: one of them deletes */
+    if (!end_proc(id, home))
+        return;
+    struct pv_bpf_exit *rec = RESERVE_FOR(pv_bpf_exit, cpu, PV_BPF_EXIT, id, policy, 0);
+    if (!rec)
+        return;
+    rec->code = ((u32)task->exit_code >> 8) & 0xff;
+    rec->signal = (u32)task->exit_code & 0x7f;
+    SUBMIT(rec, cpu, false);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -320,6 +298,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
     u32 tgid = (u32)task->tgid;
 
+    if (state && state->borrowed)
+        release_place(state->home);
     if (task->signal->live.counter != 0)
         return 0;
     if (!state || state->watched) {
@@ -332,25 +312,10 @@ int BPF_PROG(on_exit, struct task_struct *task)
     bpf_map_delete_elem(&held, &tgid);
     if (state->borrowed)
         return 0;
-    u64 id = state->proc;
-    struct proc_state *proc = bpf_map_lookup_elem(&procs, &id);
-    struct pv_bpf_cpu *cpu = this_cpu();
-    if (!proc || !cpu)
-        return 0;
-    end_phase(proc, 0);
-    flush_all(proc);
-    if (!proc->muted)
-        tell_parent(task, proc);
-    u32 policy = proc->policy;
-    /* two last threads may both see a count of zero: one of them deletes */
-    if (bpf_map_delete_elem(&procs, &id) != 0)
-        return 0;
-    struct pv_bpf_exit *rec = RESERVE_FOR(pv_bpf_exit, cpu, PV_BPF_EXIT, id, policy, 0);
-    if (!rec)
-        return 0;
-    rec->code = ((u32)task->exit_code >> 8) & 0xff;
-    rec->signal = (u32)task->exit_code & 0x7f;
-    SUBMIT(rec, cpu, false);
+    u32 home = state->home;
+    keep_place(home);
+    process_ended(task, state->proc, home);
+    release_place(home);
     return 0;
 }
 
@@ -377,7 +342,7 @@ int BPF_PROG(on_signal, int sig, struct kernel_siginfo *info, struct task_struct
     if (!proc || proc->muted)
         return 0;
     end_phase(proc, PV_NR_kill);
-    influence(proc, to->proc, PV_NR_kill);
+    influence(proc, to->proc, to->home, PV_NR_kill);
     return 0;
 }
 
@@ -402,10 +367,10 @@ SEPARATE int open_op(struct proc_state *proc, const struct call *call)
     struct file *file = file_of_fd(bpf_get_current_task_btf(), (u32)ret);
     if (!file)
         return 0;
-    struct object_state *object = object_of(proc, file);
-    if (!object)
+    struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = (u32)ret};
+    if (!op_of_file(&op, proc, file))
         return 0;
-    struct slot *slot = slot_of(proc, object->id);
+    struct slot *slot = slot_of(proc, op.object);
     if (!slot->open_call) {
         /* access mode from the kernel; what open() consumes, from the caller */
         slot->open_flags = BPF_CORE_READ(file, f_flags) | ((u32)flags & OPEN_TRUNCATE);
@@ -413,7 +378,7 @@ SEPARATE int open_op(struct proc_state *proc, const struct call *call)
         slot->open_call = nr + 1;
     }
     if (flags & OPEN_TRUNCATE && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE)
-        write_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+        write_edge(proc, (u64)file, &op);
     return 0;
 }
 
@@ -428,8 +393,8 @@ SEPARATE int share_memory(struct proc_state *proc, u32 nr)
     if (!proc || !cpu || !area)
         return 0;
     fresh.id = new_id();
-    fresh.version = new_stamp();
     key.ino = key.instance = fresh.id;
+    fresh.cell = cell_of_key(&key);
     if (bpf_map_update_elem(&objects, &key, &fresh, BPF_NOEXIST) != 0) {
         count_loss();
         return 0;
@@ -460,6 +425,7 @@ SEPARATE int map_op(struct proc_state *proc, const struct call *call)
     if (nr == PV_NR_mmap && !(args[3] & MAP_IS_ANONYMOUS))
         file = file_of_fd(bpf_get_current_task_btf(), (u32)args[4]);
     if (file) {
+        struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = (u32)args[4]};
         struct object_state *object = object_of(proc, file);
         /* mprotect may allow later what this call does not ask for */
         bool shared = args[3] & MAP_IS_SHARED;
@@ -468,11 +434,11 @@ SEPARATE int map_op(struct proc_state *proc, const struct call *call)
         if (object) {
             id = object->id;
             if (writable)
-                object->mapped_writable = 1;
+                may_be_written(object);
         }
-        read_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+        read_edge(proc, (u64)file, &op);
         if (writable)
-            write_edge(proc, (u64)file, 0, nr, AT_ENTRY);
+            write_edge(proc, (u64)file, &op);
         if (shared)
             share_file(proc, file, writable);
     } else if (nr == PV_NR_mmap && args[3] & MAP_IS_SHARED) {
@@ -550,6 +516,21 @@ static __always_inline bool is_credential(u32 nr, u64 option)
     }
 }
 
+/* What a call of which the arguments are all there is to say is recorded as; 0: not at all. */
+static __always_inline u32 kind_of_args(struct proc_state *proc, u32 class, u32 nr, const u64 *args)
+{
+    switch (class) {
+    case PV_SC_SIGNAL:
+    case PV_SC_INTERFERE:
+    case PV_SC_NAMESPACE:
+        return is_own(proc, nr, args) ? 0 : PV_BPF_INTERFERENCE;
+    case PV_SC_CREDENTIALS:
+        return is_credential(nr, args[0]) ? PV_BPF_CREDENTIALS : 0;
+    default:
+        return 0;
+    }
+}
+
 /* recvmmsg and sendmmsg return messages, not bytes. */
 static __always_inline u64 bytes_of(u32 nr, long ret)
 {
@@ -608,13 +589,17 @@ SEPARATE int dispatch(struct proc_state *proc, const struct call *call)
     u32 nr = (u32)call->nr;
     s64 ret = call->ret;
     u32 class = class_of[nr & (NR_CLASSES - 1)];
+    u32 kind;
+    bool counted = class == PV_SC_DATA_OUT && write_ended(proc, nr, ret);
 
-    if (class != PV_SC_DATA_IN && class != PV_SC_CLOSE)
-        end_phase(proc, nr);
+    if (class != PV_SC_DATA_IN && class != PV_SC_CLOSE && !counted)
+        phase_ends(proc, nr);
     switch (class) {
     case PV_SC_DATA_IN:
     case PV_SC_DATA_OUT:
     case PV_SC_COPY:
+        if (counted)
+            break;
         data_call(proc, class, call);
         if (proc->n_flights)
             flight_end(proc, (u32)bpf_get_current_task_btf()->pid);
@@ -638,21 +623,14 @@ SEPARATE int dispatch(struct proc_state *proc, const struct call *call)
     case PV_SC_MAP:
         map_op(proc, call);
         break;
-    case PV_SC_SIGNAL:
-    case PV_SC_INTERFERE:
-    case PV_SC_NAMESPACE:
-        if (!is_own(proc, nr, args))
-            emit_args(proc, PV_BPF_INTERFERENCE, nr, 0, args[0], args[1], ret);
-        break;
-    case PV_SC_CREDENTIALS:
-        if (is_credential(nr, args[0]))
-            emit_args(proc, PV_BPF_CREDENTIALS, nr, 0, args[0], args[1], ret);
-        break;
     default:
+        kind = kind_of_args(proc, class, nr, args);
+        if (kind)
+            emit_args_of(proc, call, kind, 0);
         break;
     }
     if (ret == -ERR_PERM || ret == -ERR_ACCESS)
-        emit_args(proc, PV_BPF_DENIED, nr, 0, args[0], args[1], ret);
+        emit_args_of(proc, call, PV_BPF_DENIED, 0);
     return 0;
 }
 
@@ -706,6 +684,34 @@ static __always_inline void fill_call(struct call *call, struct pt_regs *regs, u
     call->ret = ret;
 }
 
+/* A write that says nothing beyond its descriptor and returns its bytes. */
+static __always_inline bool is_plain_write(u32 nr)
+{
+    return nr == PV_NR_write || nr == PV_NR_pwrite64 || nr == PV_NR_writev || nr == PV_NR_pwritev ||
+           nr == PV_NR_pwritev2;
+}
+
+static __always_inline void write_begins(struct proc_state *proc, struct task_struct *task, u32 nr,
+                                         u32 fd)
+{
+    struct file *file = file_of_fd(task, fd);
+    struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = fd};
+    bool alone = is_plain_write(nr) && !may_be_crossed(task);
+    struct look look;
+
+    if (!file)
+        return;
+    look_at(&look, file);
+    if (is_null_device(&look)) {
+        if (alone)
+            write_begun(proc, nr, SLOTS);
+        return;
+    }
+    phase_ends(proc, nr);
+    if (op_of_look(&op, proc, file, &look) && red_write(proc, &op) && alone)
+        write_begun(proc, nr, (u32)op.object & (SLOTS - 1));
+}
+
 /* Data moves before the call returns. */
 static __always_inline void data_begins(struct proc_state *proc, const struct call *call, u32 class)
 {
@@ -713,19 +719,24 @@ static __always_inline void data_begins(struct proc_state *proc, const struct ca
     u32 fd = (u32)call->args[0];
     u32 nr = (u32)call->nr;
 
+    proc->begun = 0;
     if (class == PV_SC_DATA_IN) {
         fd_in_flight(proc, fd, FLIGHT_READS);
         return;
     }
-    end_phase(proc, nr);
+    bool reads = class == PV_SC_DATA_OUT && reads_by_writing(task, nr, fd);
+    if (class == PV_SC_DATA_OUT && !reads)
+        write_begins(proc, task, nr, fd);
+    else
+        phase_ends(proc, nr);
     if (class == PV_SC_COPY)
         copy_op(proc, call, 0, AT_ENTRY);
-    else if (!reads_by_writing(task, nr, fd))
-        write_fd(proc, task, fd, 0, nr, AT_ENTRY);
     /* a copy passes no memory of the process */
     if (class == PV_SC_DATA_OUT && may_be_crossed(task))
-        fd_in_flight(proc, fd, reads_by_writing(task, nr, fd) ? FLIGHT_READS : FLIGHT_WRITES);
+        fd_in_flight(proc, fd, reads ? FLIGHT_READS : FLIGHT_WRITES);
 }
+
+#include "usual.h"
 
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
@@ -747,7 +758,10 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
     /* a read that nobody can cross is seen when it returns */
     if (class == PV_SC_DATA_IN && !may_be_crossed(task))
         return 0;
-    struct proc_state *proc = proc_of(task);
+    struct proc_state *near = near_proc_of(task);
+    if (near && is_usual_write(near, task, nr, (u32)regs->di))
+        return 0;
+    struct proc_state *proc = near ? near : far_proc_of(task);
     if (!proc || proc->muted || is_being_made(task))
         return 0;
     fill_call(&call, regs, nr, 0, entry);
@@ -769,6 +783,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     bool denied = ret == -ERR_PERM || ret == -ERR_ACCESS;
     struct call call;
 
+    struct proc_state *near = near_proc_of(task);
+    if (near && is_usual_exit(near, task, regs, number, ret))
+        return 0;
     bool is_held = pressed && hold_current(task);
     /* -1: no system call, or one a tracer skipped */
     if (number == -1)
@@ -779,12 +796,16 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     if (!entry && !denied && number != PV_NR_bind &&
         !is_recorded(class_of[number & (NR_CLASSES - 1)]))
         return 0;
-    struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
-    if (state && state->watched) {
-        fill_call(&call, regs, (u64)number, ret, entry);
-        return watch_call(task, &call, entry);
+    struct proc_state *proc = near;
+    if (!near) {
+        struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
+
+        if (state && state->watched) {
+            fill_call(&call, regs, (u64)number, ret, entry);
+            return watch_call(task, &call, entry);
+        }
+        proc = state && state->proc ? proc_with_id(state->proc, state->home) : NULL;
     }
-    struct proc_state *proc = state ? bpf_map_lookup_elem(&procs, &state->proc) : NULL;
     if (!proc || proc->muted || is_being_made(task))
         return 0;
     u32 nr = (u32)number;

@@ -12,11 +12,19 @@
  *   - reading what somebody holds mapped writable is never redundant.
  * (Versioning after Hossain et al., "Dependence-Preserving Data Compaction", USENIX Security 2018.)
  *
- * Versions are per process, shared by its threads, and per object. They are stamps that never
- * repeat: two that are equal mean the same state of the same thing, even if a racing thread has
- * given the slot to another object in between. An edge is emitted first, then the version changes,
- * then the slot says so: whoever sees the slot's new value also sees the version's. A lost record
- * leaves all as it was, so that the next operation emits the edge again.
+ * Versions are per process, shared by its threads, and per cell, shared by the objects whose keys
+ * hash alike: an object counts as changed when another of its cell has. They are stamps that never
+ * repeat. A slot's mark names the object with the version in one word: a racing thread that has
+ * given the slot to another object in between leaves a mark that is true, or is not looked for. An
+ * edge is emitted first, then the version changes, then the slot says so: whoever sees the slot's
+ * new value also sees the version's. A lost record leaves all as it was, so that the next operation
+ * emits the edge again.
+ *
+ * The usual operation is one more on a descriptor whose object the process has in a slot: `hints`
+ * says in which. It is believed (`is_known`) if the slot holds the key and the name that the
+ * descriptor has now, its cell has no newer tag, and the object was asked for not too many uses
+ * ago: the table forgets what nobody asks for. While several threads use the slots nothing of this
+ * is learned or believed: what one stores may belong to another's object.
  *
  * While a system call of one thread lasts, another thread may fill its buffer or use what it has
  * brought. Calls under way of a process that has several threads are therefore remembered
@@ -29,18 +37,38 @@
  *   bool red_emit(proc, kind, object id, n_bytes, sysno)   false: the record was lost
  *   void red_total(proc, slot)                             emits and clears a slot's totals
  *   struct object_state *red_find(key)
+ *   struct object_cell *red_cell(index)
  *   u64 red_stamp(void)
  *   void red_cannot_follow(void)                           counts a loss */
 #pragma once
 
 #include "reduce_state.h"
 
-/* Stores before it are visible before those behind it (x86 keeps their order). */
-#define RED_ORDER() __asm__ volatile("" ::: "memory")
-
 #ifndef RED_REDUNDANT
 #define RED_REDUNDANT(condition) (condition)
 #endif
+#ifndef RED_SAME_KEY
+#define RED_SAME_KEY(condition) (condition)
+#endif
+#ifndef RED_CROSSED
+#define RED_CROSSED(condition) (condition)
+#endif
+#ifndef RED_MARKED
+#define RED_MARKED(object) (object)
+#endif
+
+/* Multiples of the golden ratio and of the root of two, which no quotients of small numbers come
+ * near: two marks that differ in one or two of object and version (or, to the same object, in the
+ * versions) are equal only where the product of the differences passes 2^61. */
+RED_INLINE u64 mark_of(u64 object, u64 version)
+{
+    return version + RED_MARKED(object) * 0x9e3779b97f4a7c15ull;
+}
+
+RED_INLINE u64 mark_of_write(u64 object, u64 version, u64 proc_version)
+{
+    return mark_of(object, version) + proc_version * 0x6a09e667f3bcc909ull;
+}
 
 RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
 {
@@ -49,9 +77,76 @@ RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
     if (slot->object != object) {
         red_total(proc, slot);
         __builtin_memset(slot, 0, sizeof *slot);
+        RED_ORDER();
         slot->object = object;
     }
     return slot;
+}
+
+RED_INLINE bool is_same_object(const struct object_key *a, const struct object_key *b)
+{
+    return a->ino == b->ino && a->instance == b->instance && a->dev == b->dev && a->gen == b->gen;
+}
+
+struct known {
+    struct slot *slot;
+    struct object_cell *cell;
+    u64 object;
+    u32 index; /* of the cell */
+};
+
+/* The object that a descriptor stands for, if the process has used it by that number before and no
+ * object of its cell has got an id or another name since. name: under which the descriptor has it.
+ * crossed: somebody else may use the slots. */
+RED_INLINE bool is_known(struct proc_state *proc, u32 fd, const struct object_key *key, u64 name,
+                         bool crossed, struct known *ret)
+{
+    struct slot *slot = &proc->slots[proc->hints[fd & (HINTS - 1)] & (SLOTS - 1)];
+
+    if (RED_CROSSED(crossed))
+        return false;
+    ret->object = slot->object;
+    ret->slot = slot;
+    ret->index = slot->cell;
+    ret->cell = red_cell(ret->index);
+    if (!ret->cell || !ret->object || !slot->uses_left ||
+        !RED_SAME_KEY(is_same_object(&slot->key, key)) || slot->name != name ||
+        slot->tag != ret->cell->tag)
+        return false;
+    slot->uses_left--;
+    return true;
+}
+
+/* The operation as a record says it. */
+struct red_op {
+    struct object_key key;
+    u64 object;
+    u64 n_bytes;
+    u32 cell;
+    u32 mapped; /* the object's mapped_writable */
+    u32 sysno;
+    u32 when;
+    u32 stream;
+    u32 fd;
+};
+
+/* tag: of the cell, read before the object was asked for. crossed: as above. (Slots that others use
+ * are only cleared by them, and what was learned of an object goes with it.) */
+RED_INLINE void slot_learn(struct proc_state *proc, const struct red_op *op, u64 name, u64 tag,
+                           bool crossed)
+{
+    if (RED_CROSSED(crossed))
+        return;
+    struct slot *slot = slot_of(proc, op->object);
+    RED_ORDER();
+    slot->key = op->key;
+    slot->name = name;
+    slot->tag = tag;
+    slot->cell = op->cell;
+    slot->stream = op->stream;
+    slot->mapped = op->mapped;
+    slot->uses_left = USES_MAX;
+    proc->hints[op->fd & (HINTS - 1)] = (u8)(op->object & (SLOTS - 1));
 }
 
 /* An edge from an object that is being read unseen, if it has changed since the last. 1: there was
@@ -59,30 +154,42 @@ RED_INLINE struct slot *slot_of(struct proc_state *proc, u64 object)
 RED_INLINE u32 read_unseen(struct proc_state *proc, struct object_key *key, u32 sysno)
 {
     struct object_state *object = red_find(key);
+    struct object_cell *cell = object ? red_cell(object->cell) : NULL;
 
-    if (!object)
+    if (!object || !cell)
         return 0;
-    struct slot *slot = slot_of(proc, object->id);
-    u64 version = object->version;
-    if (RED_REDUNDANT(slot->read_version == version && !object->mapped_writable))
+    u64 id = object->id;
+    struct slot *slot = slot_of(proc, id);
+    u64 version = cell->version;
+    if (RED_REDUNDANT(slot->read_mark == mark_of(id, version) && !object->mapped_writable))
         return 0;
-    if (!red_emit(proc, RED_READ, object->id, 0, sysno))
+    if (!red_emit(proc, RED_READ, id, 0, sysno))
         return 0;
     proc->version = red_stamp();
     RED_ORDER();
-    slot->read_version = version;
+    slot->read_mark = mark_of(id, version);
     return 1;
+}
+
+/* A write edge to it was emitted. */
+RED_INLINE void has_changed(struct object_cell *cell, const struct object_key *key, u64 version)
+{
+    RED_ORDER();
+    cell->written = hash_of_key(key);
+    RED_ORDER();
+    cell->version = version;
+    RED_ORDER();
 }
 
 RED_INLINE void write_unseen(struct proc_state *proc, struct object_key *key, u32 sysno)
 {
     struct object_state *object = red_find(key);
+    struct object_cell *cell = object ? red_cell(object->cell) : NULL;
 
-    if (!object)
+    if (!object || !cell)
         return;
     red_emit(proc, RED_WRITE, object->id, 0, sysno);
-    RED_ORDER();
-    object->version = red_stamp();
+    has_changed(cell, key, red_stamp());
 }
 
 /* What the process has just learned may at once be in a mapping that it shares, and in what another
@@ -138,8 +245,9 @@ RED_FN int read_all_unseen(struct proc_state *proc, u32 sysno)
 }
 
 /* The process is about to do something that others may see: what it has read until now counts
- * first. A stream that was written to meanwhile is left out: what was read until then derives from
- * the edge that stands. */
+ * first. A stream that was the last of its cell to be written meanwhile is left out: what was read
+ * until then derives from the edge that stands. (Where another of its cell has changed since, it is
+ * not known whether it has: then an edge too many.) */
 RED_FN int end_phase(struct proc_state *proc, u32 sysno)
 {
     if (!proc)
@@ -148,19 +256,29 @@ RED_FN int end_phase(struct proc_state *proc, u32 sysno)
     for (u32 i = 0; i < PENDING_MAX; i++) {
         if (i >= proc->n_pending)
             break;
-        struct object_key key = proc->pending[i].key;
-        struct object_state *object = red_find(&key);
-        if (!object || object->version != proc->pending[i].version)
+        struct object_cell *cell = red_cell(proc->pending[i].cell);
+        if (!cell ||
+            (cell->version != proc->pending[i].version && cell->written == proc->pending[i].hash))
             continue;
-        red_emit(proc, RED_READ, object->id, 0, sysno);
+        red_emit(proc, RED_READ, proc->pending[i].object, 0, sysno);
         proc->version = red_stamp();
     }
     proc->n_pending = 0;
     return 0;
 }
 
+/* The same, without a call in the usual case. */
+RED_INLINE void phase_ends(struct proc_state *proc, u32 sysno)
+{
+    if (proc->n_pending)
+        end_phase(proc, sysno);
+    else
+        proc->phase++;
+}
+
 /* true when the edge of a stream's read may wait for the end of the phase. */
-RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, struct object_key *key)
+RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, const struct red_op *op,
+                           u64 version)
 {
     u32 i = proc->n_pending;
 
@@ -171,74 +289,123 @@ RED_INLINE bool defer_read(struct proc_state *proc, struct slot *slot, struct ob
         return true;
     if (i >= PENDING_MAX)
         return false;
-    proc->pending[i].key = *key;
-    proc->pending[i].version = slot->read_version;
+    proc->pending[i].object = op->object;
+    proc->pending[i].cell = op->cell;
+    proc->pending[i].version = version;
+    proc->pending[i].hash = hash_of_key(&op->key);
     proc->n_pending = i + 1;
     slot->pending_phase = proc->phase;
     return true;
 }
 
-/* The operation as a record says it. */
-struct red_op {
-    struct object_key key;
-    u64 n_bytes;
-    u32 sysno;
-    u32 when;
-    u32 stream;
-    u32 pad;
-};
-
-RED_FN int red_read(struct proc_state *proc, struct object_state *object, struct red_op *op)
+/* 1: an edge stands for it. 0: the record was lost. */
+RED_FN int red_read(struct proc_state *proc, struct red_op *op)
 {
-    if (!proc || !object || !op)
+    struct object_cell *cell = op ? red_cell(op->cell) : NULL;
+
+    if (!proc || !op || !cell)
         return 0;
-    struct slot *slot = slot_of(proc, object->id);
-    u64 version = object->version;
+    struct slot *slot = slot_of(proc, op->object);
+    u64 version = cell->version;
 
     if (op->when == AT_EXIT) {
         slot->read_ops++;
         slot->read_bytes += op->n_bytes;
     }
-    if (RED_REDUNDANT(slot->read_version == version && !object->mapped_writable)) {
-        if (!op->stream || defer_read(proc, slot, &op->key))
-            return 0;
+    if (RED_REDUNDANT(slot->read_mark == mark_of(op->object, version) && !op->mapped)) {
+        if (!op->stream || defer_read(proc, slot, op, version))
+            return 1;
     }
-    if (!red_emit(proc, RED_READ, object->id, op->n_bytes, op->sysno))
+    if (!red_emit(proc, RED_READ, op->object, op->n_bytes, op->sysno))
         return 0;
     proc->version = red_stamp();
     RED_ORDER();
-    slot->read_version = version;
+    slot->read_mark = mark_of(op->object, version);
     slot->read_phase = proc->phase;
     if (proc->shared_writable || proc->n_flights)
         write_all_unseen(proc, op->sysno);
-    return 0;
+    return 1;
 }
 
-RED_FN int red_write(struct proc_state *proc, struct object_state *object, struct red_op *op)
+/* 1: an edge stands for it. 0: the record was lost. */
+RED_FN int red_write(struct proc_state *proc, struct red_op *op)
 {
-    if (!proc || !object || !op)
+    struct object_cell *cell = op ? red_cell(op->cell) : NULL;
+
+    if (!proc || !op || !cell)
         return 0;
     if (proc->n_shared || proc->n_flights)
         read_all_unseen(proc, op->sysno);
-    struct slot *slot = slot_of(proc, object->id);
+    struct slot *slot = slot_of(proc, op->object);
     u64 proc_version = proc->version;
 
     if (op->when == AT_EXIT) {
         slot->write_ops++;
         slot->write_bytes += op->n_bytes;
     }
-    if (RED_REDUNDANT(slot->write_proc_version == proc_version &&
-                      slot->write_version == object->version))
-        return 0;
-    if (!red_emit(proc, RED_WRITE, object->id, op->n_bytes, op->sysno))
+    if (RED_REDUNDANT(slot->write_mark == mark_of_write(op->object, cell->version, proc_version)))
+        return 1;
+    if (!red_emit(proc, RED_WRITE, op->object, op->n_bytes, op->sysno))
         return 0;
     u64 version = red_stamp();
-    RED_ORDER();
-    object->version = version;
-    RED_ORDER();
-    slot->write_proc_version = proc_version;
-    slot->write_version = version;
-    return 0;
+    has_changed(cell, &op->key, version);
+    slot->write_mark = mark_of_write(op->object, version, proc_version);
+    return 1;
+}
+
+/* The three below are for a process that nobody shares memory or descriptors with: what is seen at
+ * a call's entry holds until its exit.
+ *
+ * A read of what is known in that slot adds nothing; counted, if so. */
+RED_INLINE bool read_again(struct proc_state *proc, struct slot *slot,
+                           const struct object_cell *cell, u64 n_bytes)
+{
+    if (!RED_REDUNDANT(slot->read_mark == mark_of(slot->object, cell->version) && !slot->mapped))
+        return false;
+    /* of a stream: one that waits for the end of the phase already */
+    if (slot->stream && (slot->read_phase != proc->phase || slot->pending_phase != proc->phase ||
+                         proc->shared_writable || proc->n_flights))
+        return false;
+    slot->read_ops++;
+    slot->read_bytes += n_bytes;
+    return true;
+}
+
+/* At a write's entry: it adds nothing, and neither will its exit. */
+RED_INLINE bool write_again(struct proc_state *proc, struct slot *slot,
+                            const struct object_cell *cell)
+{
+    if (proc->n_pending || proc->n_shared || proc->n_flights)
+        return false;
+    if (!RED_REDUNDANT(slot->write_mark ==
+                       mark_of_write(slot->object, cell->version, proc->version)))
+        return false;
+    proc->phase++;
+    return true;
+}
+
+/* An edge stands for the write that begins: only its bytes are to be counted when it returns. Not
+ * where what it writes may change in a mapping meanwhile. */
+RED_INLINE void write_begun(struct proc_state *proc, u32 sysno, u32 slot)
+{
+    if (proc->n_shared || proc->n_flights)
+        return;
+    proc->begun = sysno + 1;
+    proc->begun_slot = slot;
+}
+
+RED_INLINE bool write_ended(struct proc_state *proc, u32 sysno, s64 n_bytes)
+{
+    if (proc->begun != sysno + 1)
+        return false;
+    proc->begun = 0;
+    if (n_bytes > 0 && proc->begun_slot < SLOTS) {
+        struct slot *slot = &proc->slots[proc->begun_slot & (SLOTS - 1)];
+
+        slot->write_ops++;
+        slot->write_bytes += (u64)n_bytes;
+    }
+    return true;
 }
 
 /* A thread of a process with several begins a call that reads from or writes to the object. */

@@ -4,7 +4,10 @@
 
 #include "reduce_state.h"
 
-enum { WAKE_BYTES = 64 << 10 };
+enum {
+    WAKE_BYTES = 64 << 10,
+    NEAR_PROCS = 1024,
+};
 
 /* One system call. */
 struct call {
@@ -19,6 +22,7 @@ struct task_state {
     u64 proc;
     u32 borrowed; /* shares its parent's memory, and so its identity, until it executes */
     u32 watched;  /* a thread of a sealed monitor: proc is 0 */
+    u32 home;     /* process id under which that process began to be followed */
     u64 stop;     /* of its process, that this thread has come to last */
 };
 union scratch {
@@ -69,6 +73,15 @@ struct {
     __type(key, int);
     __type(value, struct task_state);
 } tasks SEC(".maps");
+/* By process id: the place of an array costs two loads, a hash table's or a task's storage some ten
+ * times as much. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, NEAR_PROCS);
+    __type(key, u32);
+    __type(value, struct proc_state);
+} near_procs SEC(".maps");
+/* Those whose place in `near_procs` was taken. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -82,6 +95,12 @@ struct {
     __type(key, struct object_key);
     __type(value, struct object_state);
 } objects SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, CELLS);
+    __type(key, u32);
+    __type(value, struct object_cell);
+} cells SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
@@ -109,6 +128,43 @@ static __always_inline u64 new_stamp(void)
 {
     return __sync_fetch_and_add(&next_stamp, 1);
 }
+static __always_inline struct proc_state *near_place(u32 tgid)
+{
+    u32 place = tgid & (NEAR_PROCS - 1);
+    return bpf_map_lookup_elem(&near_procs, &place);
+}
+/* A process can end while somebody is at work on its state who is not one of its threads: then no
+ * other may get the place. Held before the process is looked up; a new owner looks after it has
+ * taken the place, so that one of the two sees the other. */
+static __always_inline void keep_place(u32 home)
+{
+    struct proc_state *near = near_place(home);
+
+    if (near)
+        __sync_fetch_and_add(&near->kept, 1);
+}
+static __always_inline void release_place(u32 home)
+{
+    struct proc_state *near = near_place(home);
+
+    if (near)
+        __sync_fetch_and_add(&near->kept, (u32)-1);
+}
+/* home: where it began to be followed. */
+static __always_inline struct proc_state *proc_with_id(u64 id, u32 home)
+{
+    struct proc_state *near = near_place(home);
+
+    return near && near->id == id ? near : bpf_map_lookup_elem(&procs, &id);
+}
+static __always_inline u32 cell_of_key(const struct object_key *key)
+{
+    return (u32)(hash_of_key(key) >> 32) & (CELLS - 1);
+}
+static __always_inline struct object_cell *cell_at(u32 index)
+{
+    return bpf_map_lookup_elem(&cells, &index);
+}
 static __always_inline union scratch *scratch_of_cpu(void)
 {
     u32 zero = 0;
@@ -132,8 +188,16 @@ const volatile unsigned ring_bytes = PV_BPF_RING_BYTES;
 /* Half of the ring waited to be read when a record was last put into it. */
 unsigned pressed = 0;
 
-static __always_inline void note_fill(void)
+/* Asking how full the ring is costs a fifth of a record. Together the CPUs put no more than a
+ * 32nd of the ring into it between looks, so half is noticed that late at worst. */
+const volatile unsigned look_bytes = 0;
+
+static __always_inline void note_fill(struct pv_bpf_cpu *cpu, u32 bytes)
 {
+    cpu->since_look += bytes;
+    if (!pressed && cpu->since_look < look_bytes)
+        return;
+    cpu->since_look = 0;
     unsigned now = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_bytes / 2;
 
     /* a line that many CPUs read: written only when it changes */
@@ -144,7 +208,7 @@ static __always_inline void note_fill(void)
 /* One wake-up per event costs 48 times the event: wake at a threshold, or when it matters. */
 static __always_inline u64 wake_flag(struct pv_bpf_cpu *cpu, u32 bytes, bool now)
 {
-    note_fill();
+    note_fill(cpu, bytes);
     cpu->since_wake += bytes;
     if (!now && cpu->since_wake < WAKE_BYTES && cpu->since_wake < ring_bytes / 8)
         return BPF_RB_NO_WAKEUP;

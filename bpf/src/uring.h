@@ -31,7 +31,7 @@ enum uring_op {
 struct uring_open {
     u64 proc;
     u32 opcode;
-    u32 pad;
+    u32 home;
 };
 
 /* Opens that were submitted and have not completed, by their request. */
@@ -61,15 +61,12 @@ SEPARATE int uring_data(struct proc_state *proc, u64 file_ref, u32 opcode)
     struct file *file = (struct file *)file_ref;
     struct red_op op = {.sysno = opcode, .when = AT_ENTRY};
 
-    if (!proc || !file)
-        return 0;
-    struct object_state *object = op_of_file(&op, proc, file, 0);
-    if (!object)
+    if (!proc || !file || !op_of_file(&op, proc, file))
         return 0;
     if (uring_reads(opcode))
-        red_read(proc, object, &op);
+        red_read(proc, &op);
     if (uring_writes(opcode))
-        red_write(proc, object, &op);
+        red_write(proc, &op);
     remember_shared(proc, &op.key, uring_writes(opcode));
     return 0;
 }
@@ -91,6 +88,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *req)
         u64 key = (u64)req;
 
         open.proc = proc->id;
+        open.home = proc->tgid;
         open.opcode = opcode;
         bpf_map_update_elem(&uring_opens, &key, &open, BPF_ANY);
         return 0;
@@ -106,19 +104,8 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *req)
     return 0;
 }
 
-/* An open completes in the task's context or in a worker's: the descriptor is the task's. */
-SEC("?tp_btf/io_uring_complete")
-int BPF_PROG(on_uring_complete, struct io_ring_ctx *ring_ctx, void *req, struct io_uring_cqe *cqe)
+SEPARATE int uring_opened(struct proc_state *proc, u64 req, s32 res, u32 opcode)
 {
-    u64 key = (u64)req;
-    struct uring_open *found = key ? bpf_map_lookup_elem(&uring_opens, &key) : NULL;
-
-    if (!found)
-        return 0;
-    struct proc_state *proc = bpf_map_lookup_elem(&procs, &found->proc);
-    u32 opcode = found->opcode;
-    s32 res = BPF_CORE_READ(cqe, res);
-    bpf_map_delete_elem(&uring_opens, &key);
     if (!proc)
         return 0;
     if (res == -ERR_PERM || res == -ERR_ACCESS)
@@ -142,5 +129,25 @@ int BPF_PROG(on_uring_complete, struct io_ring_ctx *ring_ctx, void *req, struct 
     rec->flags = flags;
     rec->fd = res;
     SUBMIT(rec, cpu, false);
+    return 0;
+}
+
+/* An open completes in the task's context or in a worker's: the descriptor is the task's. */
+SEC("?tp_btf/io_uring_complete")
+int BPF_PROG(on_uring_complete, struct io_ring_ctx *ring_ctx, void *req, struct io_uring_cqe *cqe)
+{
+    u64 key = (u64)req;
+    struct uring_open *found = key ? bpf_map_lookup_elem(&uring_opens, &key) : NULL;
+
+    if (!found)
+        return 0;
+    u64 id = found->proc;
+    u32 home = found->home;
+    u32 opcode = found->opcode;
+    s32 res = BPF_CORE_READ(cqe, res);
+    bpf_map_delete_elem(&uring_opens, &key);
+    keep_place(home);
+    uring_opened(proc_with_id(id, home), key, res, opcode);
+    release_place(home);
     return 0;
 }

@@ -211,8 +211,8 @@ static __noinline int watch_fork(struct task_struct *parent, struct task_struct 
     }
     monitor_did(parent, PV_BPF_ALARM_FORK, &c);
     u64 id = new_proc(child, NULL, root ? root->policy : PV_BPF_HOLD);
-    remember(child, id, 0);
-    struct proc_state *proc = bpf_map_lookup_elem(&procs, &id);
+    remember(child, id, (u32)child->tgid, 0);
+    struct proc_state *proc = proc_with_id(id, (u32)child->tgid);
     if (proc)
         proc->muted = 0;
     return 0;
@@ -227,6 +227,7 @@ static __noinline int watch_exec(struct task_struct *task, struct task_state *st
 
     monitor_did(task, PV_BPF_ALARM_EXEC, &c);
     state->watched = 0;
+    state->home = (u32)task->tgid;
     state->proc = new_proc(task, NULL, root ? root->policy : PV_BPF_HOLD);
     return 0;
 }

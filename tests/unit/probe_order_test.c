@@ -61,7 +61,7 @@ static void expect(uint64_t time_ns, uint32_t cpu)
     assert_non_null(item);
     assert_int_equal(item->head->time_ns, time_ns);
     assert_int_equal(item->head->cpu, cpu);
-    pv_probe_order_take(&order);
+    pv_probe_order_take(&order, item);
 }
 
 static void test_both_rings_in_one_order(void **state)
@@ -122,6 +122,29 @@ static void test_no_such_cpu(void **state)
     expect(11, 1);
 }
 
+/* Both rings by turns, each a little out of order: one order all the same, and everything. */
+static void test_rings_by_turns(void **state)
+{
+    enum { N = 700, ROUNDS = 40 };
+    uint64_t now = 100, last = 0;
+    unsigned n = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        (void)begin(NULL);
+        for (unsigned i = 0; i < N; i++, now += 2)
+            put((i >> round % 5) % 2, now + (i % 3 == 1 ? 3 : 0), 0, i);
+        fill(now + 10);
+        for (const struct pv_probe_item *item; (item = pv_probe_order_peek(&order)); n++) {
+            assert_true(item->head->time_ns >= last);
+            last = item->head->time_ns;
+            pv_probe_order_take(&order, item);
+        }
+        assert_true(pv_probe_order_is_empty(&order));
+    }
+    assert_int_equal(n, N * ROUNDS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +152,7 @@ int main(void)
         cmocka_unit_test_setup(test_waits_for_earlier, begin),
         cmocka_unit_test_setup(test_release, begin),
         cmocka_unit_test_setup(test_no_such_cpu, begin),
+        cmocka_unit_test_setup(test_rings_by_turns, begin),
     };
 
     return cmocka_run_group_tests_name("probe order", tests, NULL, NULL);

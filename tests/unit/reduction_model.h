@@ -17,8 +17,12 @@ struct model_result {
 /* Runs the trace that the seed stands for; the same seed is the same trace in every variant. */
 typedef void model_run_fn(uint64_t seed, struct model_result *ret);
 
-model_run_fn reduction_sound;      /* the reduction as it is */
+model_run_fn reduction_sound;      /* the reduction as it is, each object in a cell of its own */
+model_run_fn reduction_shared;     /* the same, objects share cells */
 model_run_fn reduction_raw;        /* nothing is redundant */
 model_run_fn reduction_per_thread; /* fault: versions are kept per thread */
 model_run_fn reduction_no_object;  /* fault: a read forgets that the object has changed */
 model_run_fn reduction_no_flights; /* fault: calls under way are not remembered */
+model_run_fn reduction_stale_hint; /* fault: a descriptor is believed to be what it was */
+model_run_fn reduction_no_exit;    /* fault: a write from a mapping is not looked at again */
+model_run_fn reduction_crossed;    /* fault: several threads are taken for one */

@@ -8,12 +8,18 @@ enum { EVENT_VERSION = 1, NUMBER_BYTES = 8 };
 
 void pv_event_init(struct pv_event *e, enum pv_kind kind, const struct pv_call_id *invocation)
 {
+    pv_event_init_at(e, kind, invocation, pv_now_real_ns());
+}
+
+void pv_event_init_at(struct pv_event *e, enum pv_kind kind, const struct pv_call_id *invocation,
+                      uint64_t time_ns)
+{
     /* The values are not cleared: n says how many of them count. */
     e->kind = (uint16_t)kind;
     memset(&e->domain, 0, sizeof e->domain);
     e->epoch = 0;
     e->dseq = 0;
-    e->time_ns = pv_now_real_ns();
+    e->time_ns = time_ns;
     if (invocation)
         e->invocation = *invocation;
     else

@@ -286,7 +286,7 @@ struct pv_bpf_cpu {
     pv_u64 holds;      /* processes that were stopped here: look into `held` when it changes */
     pv_u64 let_go;     /* of the first CPU; written by the auditor: so many holds of all CPUs had
                         * been made when it last let everybody go on */
-    pv_u64 pad;
+    pv_u64 since_look; /* bytes put into the ring since its fill was last asked for */
 };
 /* Value of let_go at the end: nobody would let go on who is stopped now. */
 #define PV_BPF_NO_MORE_HOLDS (~(pv_u64)0)

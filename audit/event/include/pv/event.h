@@ -118,6 +118,9 @@ struct pv_event {
 
 /* Starts an event of that kind at the present time; domain, epoch and dseq are the producer's. */
 void pv_event_init(struct pv_event *e, enum pv_kind kind, const struct pv_call_id *invocation);
+/* The same of another time (realtime ns). */
+void pv_event_init_at(struct pv_event *e, enum pv_kind kind, const struct pv_call_id *invocation,
+                      uint64_t time_ns);
 /* Append the next field. Bytes are borrowed until the event has been encoded. */
 void pv_event_u64(struct pv_event *e, uint64_t v);
 void pv_event_text(struct pv_event *e, const char *s);
