@@ -18,6 +18,7 @@ _provost()
     kinds+=' key-rotation log-detached proc-fork proc-exec proc-exit object socket open read write'
     kinds+=' io-total path-op connect accept map-exec attempt-denied interference credentials'
     kinds+=' foreign-entry name-op influence'
+    kinds+=' monitor-watched monitor-alarm monitor-open'
     local types='client function invocation process file pipe socket-in socket-out sent received'
     types+=' endpoint secret log path-change'
     # the command stands after the global options; at counts words from there
