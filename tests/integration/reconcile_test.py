@@ -121,6 +121,9 @@ def a_forged_log_is_found_out(p):
 
 def main():
     kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
+    if kvm and "thread" in os.environ.get("PV_SANITIZE", ""):
+        print("micro-VMs are left out: ThreadSanitizer gives a monitor a thread that makes calls of its own")
+        kvm = False
     rounds = 6
     with Platform() as p:
         deploy(p, kvm)
