@@ -91,6 +91,7 @@ def a_killed_host_leaves_a_gap(p):
     caller = threading.Thread(target=p.request, args=("POST", "/function/spin", "go"))
     caller.start()
     host = describe(p, "spin")["host_pid"]
+    assert host > 0, host
     for _ in range(200):  # until its VM computes
         if describe(p, "spin")["running"] == 1 and cpu_ticks(host) > 20:
             break

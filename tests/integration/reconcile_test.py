@@ -68,6 +68,7 @@ def findings(p, *args):
 def auditor_may_die(p):
     """The programs and their watch stay; whoever comes takes up what they saw meanwhile."""
     before = p.role("auditor")
+    assert before and before > 0, before
     os.kill(before, signal.SIGKILL)
     deadline = time.monotonic() + 20
     while p.role("auditor") in (None, before) and time.monotonic() < deadline:
@@ -75,7 +76,10 @@ def auditor_may_die(p):
 
 
 def a_dying_monitor_is_an_alarm(p):
-    pid = p.json("describe", "show")["provost"]["host_pid"]
+    pid, deadline = 0, time.monotonic() + 20
+    while not pid and time.monotonic() < deadline:  # the daemon has just started; 0 is our own group
+        pid = p.json("describe", "show")["provost"]["host_pid"]
+    assert pid > 0
     since = p.events("deployment")[-1]["id"]
     os.kill(pid, signal.SIGUSR1)  # not one that a sanitizer takes
     deadline = time.monotonic() + 20
