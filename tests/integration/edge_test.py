@@ -310,7 +310,9 @@ def last_words_of_a_host(p):
     secret.write_bytes(b"x")
     p.deploy("mute", PROGRAMS / "echo", "--secret", "swollen")
     secret.write_bytes(b"x" * 65537)
-    os.kill(p.json("describe", "mute")["provost"]["host_pid"], signal.SIGKILL)
+    host = p.json("describe", "mute")["provost"]["host_pid"]
+    assert host > 0, host
+    os.kill(host, signal.SIGKILL)
     deadline = time.monotonic() + 30
     while "is over 65536 bytes" not in p.json("describe", "mute")["provost"]["reason"]:
         assert time.monotonic() < deadline, p.json("describe", "mute")["provost"]
