@@ -58,7 +58,7 @@ int pv_verifier_judge_stretch(struct pv_verifier *v, struct pv_err *err);
 /* --- keys (verify_keys.c) --- */
 void pv_verifier_note_rotation(struct pv_verifier *v, uint64_t seq, const struct pv_event *e);
 int pv_verifier_adopt_key(struct pv_verifier *v, struct pv_err *err);
-void pv_verifier_retire_before(struct pv_verifier *v);
+void pv_verifier_keys_before(struct pv_verifier *v);
 
 /* --- checkpoints (verify_checkpoints.c) --- */
 int pv_verifier_read_latest(struct pv_verifier *v, struct pv_err *err);

@@ -182,7 +182,7 @@ int pv_verify_log(int dir_fd, const struct pv_verify_options *options, struct pv
     v.domains = pv_domains_new(v.disclosed, options->since != NULL);
     if (!res || !v.domains || !v.disclosed)
         return pv_fail(err, ENOMEM, "allocate the verifier");
-    pv_verifier_retire_before(&v);
+    pv_verifier_keys_before(&v);
     int rc = pv_verifier_read_latest(&v, err);
     if (rc == 0)
         rc = pv_verifier_open_checkpoints(&v, err);

@@ -46,14 +46,14 @@ int pv_verifier_adopt_key(struct pv_verifier *v, struct pv_err *err)
     return 0;
 }
 
-/* Where checking begins late, the events that ended older keys are not seen. The log's list of
- * changes tells; a key whose end it does not show has ended before. */
-void pv_verifier_retire_before(struct pv_verifier *v)
+/* Where checking begins late, the events that ended older keys, and brought in newer ones, are not
+ * seen. The log's list of changes tells; a key whose end it does not show has ended before. */
+void pv_verifier_keys_before(struct pv_verifier *v)
 {
     pv_autobuf struct pv_buf text;
     struct pv_err ignored = PV_ERR_INIT;
     pv_buf_init(&text, PV_ROTATIONS_MAX);
-    if (!v->opt->since || v->key.n_older == 0)
+    if (!v->opt->since)
         return;
     if (pv_rotations_read(v->dir_fd, &text, &ignored) == 0 && text.len)
         (void)!pv_rotations_follow(&v->key, text.data, text.len, &ignored);

@@ -78,6 +78,8 @@ def main():
 
         def check(keys):
             p.cli("verify", "--key", first, "--pin", pin)
+            # from there on, with nothing but the first key: the changes lie before what is looked at
+            p.cli("verify", "--key", first, "--since", pin)
             p.cli("key", "export-public", "-o", exported)
             p.cli("verify", "--key", exported)
             shown = p.json("key", "show")
