@@ -7,7 +7,7 @@ and nothing else: Python's standard library, and Ed25519 from python3-cryptograp
     provost_check.py proof FILE ENTRY-FILE KEY-FILE [--quorum N] [WITNESS-KEY-FILE …]
     provost_check.py archive FILE KEY-FILE
 
-Exit status 0 when all is well, 1 when not.
+Exit status 0 when all is well, 1 when not, 2 for wrong arguments.
 """
 
 import base64
@@ -845,6 +845,10 @@ def verify_log(directory, key, pinned=None):
 
 
 def main(args):
+    least = {"log": 3, "bundle": 3, "proof": 4, "archive": 3}
+    if len(args) < least.get(args[0] if args else "", 1 << 10):
+        print(__doc__, file=sys.stderr)
+        return 2
     read = lambda name: pathlib.Path(name).read_bytes()
     try:
         if args[0] == "log":

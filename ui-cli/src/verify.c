@@ -81,6 +81,25 @@ static const struct argp_option options[] = {
     {0},
 };
 
+/* Options that need or exclude each other. */
+static void check_together(const struct verify *v, struct argp_state *state)
+{
+    if ((v->witnesses.n_cosigned || v->witnesses.quorum) && !v->witnesses.n)
+        argp_error(state, "--cosigned and --quorum need --witness-key");
+    if (v->witnesses.quorum > v->witnesses.n)
+        argp_error(state, "--quorum demands more witnesses than are named");
+    if (v->witnesses.n_cosigned && (v->bundle_file || v->proof_file))
+        argp_error(state, "a bundle and a proof carry their cosignatures themselves");
+    if (v->witnesses.n && v->archive_file)
+        argp_error(state, "--witness-key is for the log, a bundle or a proof");
+    if (v->archive_file && (v->bundle_file || v->proof_file || !v->key_file))
+        argp_error(state, "--archive and --key belong together");
+    if (v->bundle_file && (v->proof_file || !v->key_file))
+        argp_error(state, "--bundle and --key belong together");
+    if (!v->proof_file != !v->entry_file || (v->proof_file && !v->key_file))
+        argp_error(state, "--proof, --entry and --key belong together");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct verify *v = state->input;
@@ -134,20 +153,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         v->witnesses.cosigned[v->witnesses.n_cosigned++] = arg;
         return 0;
     case ARGP_KEY_END:
-        if ((v->witnesses.n_cosigned || v->witnesses.quorum) && !v->witnesses.n)
-            argp_error(state, "--cosigned and --quorum need --witness-key");
-        if (v->witnesses.quorum > v->witnesses.n)
-            argp_error(state, "--quorum demands more witnesses than are named");
-        if (v->witnesses.n_cosigned && (v->bundle_file || v->proof_file))
-            argp_error(state, "a bundle and a proof carry their cosignatures themselves");
-        if (v->witnesses.n && v->archive_file)
-            argp_error(state, "--witness-key is for the log, a bundle or a proof");
-        if (v->archive_file && (v->bundle_file || v->proof_file || !v->key_file))
-            argp_error(state, "--archive and --key belong together");
-        if (v->bundle_file && (v->proof_file || !v->key_file))
-            argp_error(state, "--bundle and --key belong together");
-        if (!v->proof_file != !v->entry_file || (v->proof_file && !v->key_file))
-            argp_error(state, "--proof, --entry and --key belong together");
+        check_together(v, state);
         return cli_simple_key(&v->args, key, arg, state);
     default:
         return cli_simple_key(&v->args, key, arg, state);
@@ -349,6 +355,58 @@ static uint64_t processors(void)
     return n < 1 ? 1 : n > JOBS_MAX ? JOBS_MAX : (uint64_t)n;
 }
 
+static int check_proof(struct cli *cli, struct verify *v)
+{
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_note_key key;
+    if (cli_state_key(cli, v->key_file, &key, &err) < 0 ||
+        cli_follow_rotations(v->rotations_file, &key, &err) < 0)
+        return cli_report(&err);
+    return cli_verify_proof(cli, v->proof_file, v->entry_file, &key, &v->witnesses);
+}
+
+/* The log, and the graph against it. */
+static int check_all(struct cli *cli, struct verify *v)
+{
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_verify_result log = {0};
+    struct pv_graph_check graph = {0};
+    struct pv_note_key key = {0};
+    bool graph_present = false;
+    int rc = check_log(cli, v, &key, &log, &err);
+    if (rc == 0)
+        rc = cli_graph_check(cli, &log.key, &graph_present, &graph, &err);
+    /* a log too damaged to be compared with the graph has its verdict already */
+    if (rc < 0 && log.text[0] && log.verdict != PV_VERDICT_OK) {
+        graph = (struct pv_graph_check){.verdict = PV_GRAPH_NOT_THE_LOG};
+        snprintf(graph.text, sizeof graph.text, "%s", err.text);
+        rc = 0;
+    }
+    end_progress(v);
+    if (v->witnesses.lacking)
+        return cli_report_not_witnessed(cli, &err);
+    if (rc < 0)
+        return cli_report(&err);
+    bool graph_ok = !graph_present || graph.verdict == PV_GRAPH_OK;
+    bool ok = log.verdict == PV_VERDICT_OK && graph_ok;
+    int verdict = log.verdict != PV_VERDICT_OK ? cli_verdict_exit(log.verdict)
+                  : graph_ok                   ? CLI_OK
+                                               : CLI_GRAPH_DIFFERS;
+    if (cli->json) {
+        rc = cli_print_json(cli,
+                            json_pack("{s:b, s:o, s:o, s:o}", "ok", (int)ok, "log", log_json(&log),
+                                      "graph", graph_json(graph_present, &graph), "witnesses",
+                                      cli_witnesses_json(&v->witnesses)));
+        return rc != CLI_OK ? rc : verdict;
+    }
+    print_log(&log);
+    if (log.verdict == PV_VERDICT_OK)
+        cli_witnesses_print(&v->witnesses, log.signed_entries);
+    print_graph(graph_present, &graph, log.entries);
+    rc = cli_flush();
+    return rc != CLI_OK ? rc : verdict;
+}
+
 int cmd_verify(struct cli *cli, int argc, char **argv)
 {
     static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
@@ -370,54 +428,13 @@ int cmd_verify(struct cli *cli, int argc, char **argv)
         NULL};
     struct verify v = {.args = {.cli = cli}, .jobs = processors()};
     struct pv_err err = PV_ERR_INIT;
-    struct pv_verify_result log = {0};
-    struct pv_graph_check graph = {0};
-    struct pv_note_key key = {0};
-    bool graph_present = false;
     cli_parse(&argp, argc, argv, &v);
     v.said_ns = pv_now_mono_ns();
-    int rc = pv_crypto_init(&err);
-    if (rc == 0 && v.proof_file) {
-        if (cli_state_key(cli, v.key_file, &key, &err) < 0 ||
-            cli_follow_rotations(v.rotations_file, &key, &err) < 0)
-            return cli_report(&err);
-        return cli_verify_proof(cli, v.proof_file, v.entry_file, &key, &v.witnesses);
-    }
-    if (rc == 0 && v.archive_file)
-        return cli_verify_archive(cli, v.archive_file, v.key_file, v.rotations_file);
-    if (rc == 0 && v.bundle_file)
-        return check_bundle(cli, &v);
-    if (rc == 0)
-        rc = check_log(cli, &v, &key, &log, &err);
-    if (rc == 0)
-        rc = cli_graph_check(cli, &log.key, &graph_present, &graph, &err);
-    /* a log too damaged to be compared with the graph has its verdict already */
-    if (rc < 0 && log.text[0] && log.verdict != PV_VERDICT_OK) {
-        graph = (struct pv_graph_check){.verdict = PV_GRAPH_NOT_THE_LOG};
-        snprintf(graph.text, sizeof graph.text, "%s", err.text);
-        rc = 0;
-    }
-    end_progress(&v);
-    if (v.witnesses.lacking)
-        return cli_report_not_witnessed(cli, &err);
-    if (rc < 0)
+    if (pv_crypto_init(&err) < 0)
         return cli_report(&err);
-    bool graph_ok = !graph_present || graph.verdict == PV_GRAPH_OK;
-    bool ok = log.verdict == PV_VERDICT_OK && graph_ok;
-    int verdict = log.verdict != PV_VERDICT_OK ? cli_verdict_exit(log.verdict)
-                  : graph_ok                   ? CLI_OK
-                                               : CLI_GRAPH_DIFFERS;
-    if (cli->json) {
-        rc = cli_print_json(cli,
-                            json_pack("{s:b, s:o, s:o, s:o}", "ok", (int)ok, "log", log_json(&log),
-                                      "graph", graph_json(graph_present, &graph), "witnesses",
-                                      cli_witnesses_json(&v.witnesses)));
-        return rc != CLI_OK ? rc : verdict;
-    }
-    print_log(&log);
-    if (log.verdict == PV_VERDICT_OK)
-        cli_witnesses_print(&v.witnesses, log.signed_entries);
-    print_graph(graph_present, &graph, log.entries);
-    rc = cli_flush();
-    return rc != CLI_OK ? rc : verdict;
+    if (v.proof_file)
+        return check_proof(cli, &v);
+    if (v.archive_file)
+        return cli_verify_archive(cli, v.archive_file, v.key_file, v.rotations_file);
+    return v.bundle_file ? check_bundle(cli, &v) : check_all(cli, &v);
 }

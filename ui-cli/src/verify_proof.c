@@ -29,9 +29,10 @@ int cli_verify_proof(struct cli *cli, const char *proof_file, const char *entry_
     if (cli_read_input(proof_file, &proof, &err) < 0 ||
         cli_read_input(entry_file, &entry, &err) < 0)
         return cli_report(&err);
-    bool ok = pv_proof_check(key, proof.data ? proof.data : (const uint8_t *)"", proof.len,
-                             entry.data ? entry.data : (const uint8_t *)"", entry.len, &seq, &c,
-                             &err) == 0;
+    int checked =
+        pv_proof_check(key, proof.data ? proof.data : (const uint8_t *)"", proof.len,
+                       entry.data ? entry.data : (const uint8_t *)"", entry.len, &seq, &c, &err);
+    bool ok = checked == 0;
     if (ok && witnesses->n && check_witnesses(witnesses, &proof, &c, &err) < 0)
         return witnesses->lacking ? cli_report_not_witnessed(cli, &err) : cli_report(&err);
     if (cli->json) {
@@ -49,7 +50,8 @@ int cli_verify_proof(struct cli *cli, const char *proof_file, const char *entry_
         printf("proof  ok: the entry is e%" PRIu64 " of the %" PRIu64 " events that %s signed\n",
                seq, c.size, cli_escape_str(key->name, text, sizeof text));
     else
-        printf("proof  bad: %s\n", cli_escape_str(err.text, text, sizeof text));
+        printf("proof  bad: %s%s\n", cli_escape_str(err.text, text, sizeof text),
+               checked == -ENOKEY ? " (--rotations follows changes of the log's key)" : "");
     cli_witnesses_print(witnesses, c.size);
     int rc = cli_flush();
     return rc != CLI_OK ? rc : ok ? CLI_OK : CLI_FAILED;
