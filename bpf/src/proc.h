@@ -48,6 +48,7 @@ SEPARATE int begin_proc(struct proc_state *p, struct proc_state *parent, u32 pol
     p->n_pending = 0;
     p->n_flights = 0;
     p->begun = 0;
+    p->borrowers = p->orphaned = 0;
     p->muted = parent ? parent->muted : 1;
     p->policy = parent ? parent->policy : policy;
     p->n_shared = parent ? parent->n_shared : 0;
@@ -119,6 +120,10 @@ static __always_inline void remember(struct task_struct *child, u64 id, u32 home
     state->proc = id;
     state->home = home;
     state->borrowed = borrowed;
-    if (borrowed)
-        keep_place(home);
+    if (!borrowed)
+        return;
+    keep_place(home);
+    struct proc_state *lender = proc_with_id(id, home);
+    if (lender)
+        __sync_fetch_and_add(&lender->borrowers, 1);
 }

@@ -97,10 +97,12 @@ struct proc_state {
     u32 shared_writable; /* it can write to one of them unseen */
     u32 n_flights;       /* of `flights` in use */
     u32 policy;          /* enum pv_bpf_policy */
-    u32 tgid;            /* in the initial namespace */
+    u32 tgid;            /* in the initial namespace; of a place in `near_procs` 0: it is free */
     u32 begun;           /* 1 more than the number of the write under way whose edge stands */
     u32 begun_slot;      /* SLOTS: what is written is gone */
     u32 kept;            /* of its place in `near_procs`: see `keep_place` */
+    u32 borrowers;       /* tasks of children that use its memory and have not executed */
+    u32 orphaned;        /* it has ended; they have not */
     u32 pad;
     u8 hints[HINTS]; /* slots, by descriptor */
     struct pending_read pending[PENDING_MAX];

@@ -133,6 +133,8 @@ static __always_inline struct proc_state *near_place(u32 tgid)
     u32 place = tgid & (NEAR_PROCS - 1);
     return bpf_map_lookup_elem(&near_procs, &place);
 }
+/* Stands in a place with the number of a process that has ended: above all process ids. */
+enum { PLACE_OF_NOBODY = 0x40000000 };
 /* A process can end while somebody is at work on its state who is not one of its threads: then no
  * other may get the place. Held before the process is looked up; a new owner looks after it has
  * taken the place, so that one of the two sees the other. */

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -284,6 +285,26 @@ static int act_denied_trace(void)
     _exit(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) < 0 && errno == EPERM ? 0 : 2);
 }
 
+/* What shares its parent's memory lives on when the parent has ended. */
+static int outlive(void *parent)
+{
+    char text[64];
+
+    while (getppid() == *(pid_t *)parent)
+        doze(1);
+    int fd = open("secret", O_RDONLY | O_CLOEXEC);
+    _exit(leak(text, read(fd, text, sizeof text)));
+}
+
+static int act_outlive(void)
+{
+    static _Alignas(16) char stack[64 << 10];
+    static pid_t parent;
+
+    parent = getpid();
+    return clone(outlive, stack + sizeof stack, CLONE_VM | SIGCHLD, &parent) < 0;
+}
+
 static const struct act acts[] = {
     {"rename", act_rename},
     {"slow-name", act_slow_name},
@@ -292,6 +313,7 @@ static const struct act acts[] = {
     {"swap-shared", act_swap_shared},
     {"own-memory", act_own_memory},
     {"denied-trace", act_denied_trace},
+    {"outlive", act_outlive},
 };
 
 /* --- what the witness says of it --- */
@@ -483,6 +505,24 @@ static void test_cgroup_move(void **state)
     leaked_from(number_of((size_t)i, "proc"), object_at(at("secret")));
 }
 
+static void test_child_outlives(void **state)
+{
+    int status = 1;
+
+    (void)state;
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    pid_t pid = run("/proc/self/exe", "outlive", NULL);
+    assert_true(waitpid(-1, &status, 0) > 0);
+    assert_int_equal(status, 0);
+    collect(true);
+    uint64_t proc = proc_of(pid);
+    leaked_from(proc, object_at(at("secret")));
+    /* one end, when nobody is left */
+    assert_int_equal(count_of(PV_K_PROC_EXIT, "proc", proc), 1);
+    assert_true(with_number(PV_K_PROC_EXIT, "proc", proc) >
+                edge(PV_K_WRITE, proc, object_at(at("leak")), 0));
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -497,6 +537,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_own_memory, with_files, without_probe),
         cmocka_unit_test_setup_teardown(test_denied_trace, with_files, without_probe),
         cmocka_unit_test_setup_teardown(test_cgroup_move, with_files, without_probe),
+        cmocka_unit_test_setup_teardown(test_child_outlives, with_files, without_probe),
     };
 
     return RUN_WITNESS_TESTS("witness evade", tests, NULL);
