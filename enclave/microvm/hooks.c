@@ -1,6 +1,7 @@
 #include "microvm.h"
 
 #include "pv/clock.h"
+#include "pv/host.h"
 #include "pv/own.h"
 
 #include <arpa/inet.h>
@@ -118,23 +119,13 @@ static int add_access(struct pv_accesses *l, const struct pv_vm_event *e)
     return 0;
 }
 
-static bool starts_a_program(const char *call)
-{
-    static const char *const calls[] = {"fork", "vfork", "clone", "execve", "execveat"};
-
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (!strcmp(call, calls[i]))
-            return true;
-    return false;
-}
-
 /* Its own message says at best that there is no memory or that a limit is reached. */
 static void hint(struct pv_microvm_slot *slot, const struct pv_vm_event *e)
 {
     static const char text[] = "provost: a micro-VM has one process and starts no other programs: "
                                "deploy with --class process\n";
 
-    if (slot->misfit[0] || e->kind != PV_VM_EVENT_DENIED || !starts_a_program(e->what))
+    if (slot->misfit[0] || e->kind != PV_VM_EVENT_DENIED || !pv_starts_program(e->what))
         return;
     strncpy(slot->misfit, e->what, sizeof slot->misfit - 1);
     pv_buf_raw(&slot->errors, text, sizeof text - 1);

@@ -105,20 +105,17 @@ static void on_fault(struct gw_version *v, struct pv_reader *r)
 /* The host only names the call: the sentence goes into an event that the gateway signs. */
 static void on_misfit(struct gw_version *v, struct pv_reader *r)
 {
-    static const char *const calls[] = {"fork", "vfork", "clone", "execve", "execveat"};
     char call[16], reason[128];
     pv_read_str(r, call, sizeof call);
     if (pv_reader_end(r, "misfit", NULL) < 0)
         return;
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        if (strcmp(call, calls[i]) != 0)
-            continue;
-        snprintf(reason, sizeof reason,
-                 "its program tried to start another one (%s) after its first read", call);
-        gw_deploy_as_process(v, reason);
+    if (!pv_starts_program(call)) {
+        pv_log(PV_LOG_WARN, "the host of %s names a call that starts no program", v->spec.name);
         return;
     }
-    pv_log(PV_LOG_WARN, "the host of %s names a call that starts no program", v->spec.name);
+    snprintf(reason, sizeof reason,
+             "its program tried to start another one (%s) after its first read", call);
+    gw_deploy_as_process(v, reason);
 }
 
 static void handle(struct gw_version *v, struct pv_msg *m)
