@@ -195,8 +195,8 @@ static bool is_asked(struct stitcher *st)
 static int finish(struct stitcher *st, struct pv_err *err)
 {
     int n;
-    stitcher_share_full(&st->share);
     do {
+        stitcher_share_full(&st->share);
         n = turn(st, err);
         PV_TRY(n);
     } while (n > 0);
