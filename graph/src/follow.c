@@ -187,3 +187,11 @@ int pv_follow_step(struct pv_follow *f, unsigned max, struct pv_err *err)
     PV_TRY(take_checkpoints(f, err));
     return (int)n;
 }
+
+uint64_t pv_follow_log_size(const struct pv_follow *f)
+{
+    struct pv_err ignored = PV_ERR_INIT;
+    uint64_t written = 0, read = pv_stitch_next_seq(f->s);
+
+    return pv_log_written(f->dir_fd, &written, &ignored) == 0 && written > read ? written : read;
+}

@@ -14,11 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* A commit when this much is open, or for so long, sooner when the log is read to its end: the more
  * a commit holds, the less it costs an event. */
 enum {
-    BATCH = 5000,
+    BATCH = 1000,
     COMMIT_ENTRIES = 20000,
     COMMIT_MS = 250,
     COMMIT_AT_END_MS = 100,
@@ -203,21 +204,44 @@ static int finish(struct stitcher *st, struct pv_err *err)
     return commit(st, err);
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * PV_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* How many milliseconds until the next turn, after one of n entries. */
+static int pause_after(struct stitcher *st, int n, uint64_t worked_ns)
+{
+    struct stitcher_turn t = {
+        .now_ns = pv_now_mono_ns(),
+        .worked_ns = worked_ns,
+        .done = (uint64_t)n,
+        .log_size = pv_follow_log_size(st->follow),
+        .at_end = n < BATCH,
+        .asked = is_asked(st),
+    };
+    st->quiet = n > 0 ? 0 : st->quiet + 1;
+    uint64_t pause_ns = stitcher_share_turn(&st->share, &t);
+    if (n > 0)
+        return (int)(pause_ns / PV_NS_PER_MS);
+    return st->quiet < ACTIVE_TURNS ? ACTIVE_MS : IDLE_MS;
+}
+
 static int run(struct stitcher *st, struct pv_err *err)
 {
     ino_t ino = 0;
     (void)graph_was_replaced(st, &ino);
     for (;;) {
+        uint64_t begin_ns = cpu_ns();
         int n = turn(st, err);
         if (n < 0) {
             PV_TRY(reopen(st, n, err));
             (void)graph_was_replaced(st, &ino);
             continue;
         }
-        st->quiet = n > 0 ? 0 : st->quiet + 1;
-        stitcher_share_turn(&st->share, n < BATCH, is_asked(st), pv_now_mono_ns());
-        int pause = n > 0 ? 0 : st->quiet < ACTIVE_TURNS ? ACTIVE_MS : IDLE_MS;
-        int rc = wait_control(st, pause, err);
+        int rc = wait_control(st, pause_after(st, n, cpu_ns() - begin_ns), err);
         PV_TRY(rc);
         if (rc == 0 && (!st->producer || st->orphaned))
             return finish(st, err);

@@ -13,6 +13,9 @@ PV_MUST_CHECK int pv_follow_open(struct pv_follow **ret, struct pv_stitch *s, in
 /* Stitches at most max entries and the checkpoints that cover them, without committing. Returns how
  * many entries there were. -ESTALE: the log has let go of the next one. */
 PV_MUST_CHECK int pv_follow_step(struct pv_follow *f, unsigned max, struct pv_err *err);
+/* How many entries the log holds now; where it cannot be told at this moment, how many were read.
+ */
+uint64_t pv_follow_log_size(const struct pv_follow *f);
 void pv_follow_close(struct pv_follow *f);
 PV_DEFINE_CLEANUP(struct pv_follow, pv_follow_close)
 
