@@ -5,9 +5,11 @@
 
 #include <stdio.h>
 
-/* Opens the graph of the state directory. While the daemon runs, waits (at most two seconds) until
- * it holds what the log held at the call, so that an invocation answered before is in the answer.
- */
+/* Opens the graph of the state directory as it is. */
+PV_MUST_CHECK int cli_evidence_look(const struct cli *cli, struct pv_graph **ret,
+                                    struct pv_err *err);
+/* While the daemon runs, makes the graph hurry and waits until it holds what the log held at the
+ * call, so that an invocation answered before is in the answer; for as long as it comes closer. */
 PV_MUST_CHECK int cli_evidence_open(const struct cli *cli, struct pv_graph **ret,
                                     struct pv_err *err);
 /* What an answer rests on, as one line. */
