@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
-from provost_platform import Platform, PROGRAMS, skip  # noqa: E402
+from provost_platform import Platform, PROGRAMS, skip, until  # noqa: E402
 
 # a sanitizer's run time makes each start of a role several times as long
 ROUNDS = int(os.environ.get("PV_WITNESS_ROUNDS", "10" if os.environ.get("PV_SANITIZE") else "20"))
@@ -58,11 +58,11 @@ killed = set()  # they may still be seen while they die
 
 
 def running_auditor(p):
-    deadline = time.monotonic() + 20
-    while (pid := p.role("auditor")) is None or pid in killed:
-        assert time.monotonic() < deadline, "the auditor was not started again"
-        time.sleep(0.01)
-    return pid
+    def running():
+        pid = p.role("auditor")
+        return pid if pid not in killed else None
+
+    return until(running, "the auditor was not started again", 0.01)
 
 
 def kill_auditor(p, rng):
@@ -169,10 +169,7 @@ def run(rng, kills, waiting):
             if waiting:
                 flood_unread(p)
             enough = len(acknowledged) + 50
-            deadline = time.monotonic() + 60
-            while len(acknowledged) < enough:
-                assert time.monotonic() < deadline, "the platform did not recover"
-                time.sleep(0.1)
+            until(lambda: len(acknowledged) >= enough, "the platform did not recover")
         finally:
             stop.set()
             for t in callers:

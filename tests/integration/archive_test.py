@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from provost_platform import BUILD, PROGRAMS, SOURCE, Platform
+from provost_platform import BUILD, PROGRAMS, SOURCE, Platform, until
 
 sys.path.insert(0, str(SOURCE / "tests" / "checker"))
 import provost_check as checker  # noqa: E402
@@ -65,10 +65,7 @@ def main():
         end = said["end"]
         again = json.loads(p.cli("audit", "archive", "--json", second).stdout)  # it is done
         assert again == said, again
-        deadline = time.monotonic() + 20
-        while entries_left(p) > before - end // 256:
-            assert time.monotonic() < deadline, "the bundles stay"
-            time.sleep(0.1)
+        until(lambda: entries_left(p) <= before - end // 256, "the bundles stay")
         assert p.cli("audit", "archive", p.dir / "3", check=False).returncode == 6
         assert not (p.dir / "3").exists()
         assert p.request("POST", "/function/echo", b"later")[0] == 200
@@ -125,10 +122,7 @@ def main():
             time.sleep(0.1 + rng.random() * 0.6)
             p.kill_all()
             p.start()
-            deadline = time.monotonic() + 10
-            while (p.state / "keys" / "detach").exists():
-                assert time.monotonic() < deadline, "the request is never done"
-                time.sleep(0.05)
+            until(lambda: not (p.state / "keys" / "detach").exists(), "the request is never done")
             p.stop()
             p.cli("verify", "--archive", name, "--key", key)
         last = agree(both=False, verdict="ok")

@@ -9,7 +9,6 @@ import http.client
 import http.server
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -20,7 +19,7 @@ import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from provost_platform import BUILD, PROGRAMS, SOURCE, Platform, free_port
+from provost_platform import BUILD, PROGRAMS, SOURCE, Platform, free_port, until
 
 sys.path.insert(0, str(SOURCE / "tests" / "checker"))
 import provost_check as checker  # noqa: E402
@@ -121,7 +120,7 @@ def requests(p, witness, vkey, log_key):
         assert post(port, b"", "/else", "GET")[0] == 404
     finally:
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(timeout=10) == 0
+        assert daemon.wait(timeout=60) == 0
 
 
 def crowds(witness, log_key):
@@ -143,13 +142,10 @@ def crowds(witness, log_key):
         for s in held:
             s.close()
         assert post(port, b"", "/checkpoint", "GET")[0] == 200
-        deadline = time.monotonic() + 5
-        while len(os.listdir(f"/proc/{daemon.pid}/fd")) > before + 1:
-            assert time.monotonic() < deadline, "closed connections stay"
-            time.sleep(0.1)
+        until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= before + 1, "closed connections stay")
     finally:
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(timeout=10) == 0
+        assert daemon.wait(timeout=60) == 0
 
 
 def killed(p, witness, log_key, url, vkey):

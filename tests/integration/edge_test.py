@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from provost_platform import BUILD, Platform, PROGRAMS, children, together
+from provost_platform import BUILD, Platform, PROGRAMS, children, together, until
 
 NET = r'''#!/usr/bin/python3
 import socket, sys
@@ -313,14 +313,13 @@ def last_words_of_a_host(p):
     host = p.json("describe", "mute")["provost"]["host_pid"]
     assert host > 0, host
     os.kill(host, signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    while "is over 65536 bytes" not in p.json("describe", "mute")["provost"]["reason"]:
-        assert time.monotonic() < deadline, p.json("describe", "mute")["provost"]
-        time.sleep(0.05)
+
+    def mute():
+        return p.json("describe", "mute")["provost"]
+
+    until(lambda: "is over 65536 bytes" in mute()["reason"], mute)
     secret.write_bytes(b"x")
-    while p.json("describe", "mute")["provost"]["state"] != "ready":
-        assert time.monotonic() < deadline, p.json("describe", "mute")["provost"]
-        time.sleep(0.05)
+    until(lambda: mute()["state"] == "ready", mute)
     assert "over 65536" not in p.json("describe", "mute")["provost"]["reason"]
     p.cli("remove", "mute")
     p.cli("secret", "remove", "swollen")
@@ -357,10 +356,8 @@ def packages(p):
     def settled():
         listed = json.loads(p.request("GET", "/system/functions", headers=token)[1])
         used = {f["provost"]["measurement"] for f in listed}
-        deadline = time.monotonic() + 30
-        while {e.name for e in store.iterdir()} != used:
-            assert time.monotonic() < deadline, ([e.name for e in store.iterdir()], used)
-            time.sleep(0.1)
+        until(lambda: {e.name for e in store.iterdir()} == used,
+              lambda: ([e.name for e in store.iterdir()], used))
         return used
 
     unique = p.dir / "unique"
@@ -398,9 +395,8 @@ def versions(p):
     assert p.cli("deploy", "fresh", bad, check=False).returncode != 0
     p.stop()
     p.start()
-    deadline = time.monotonic() + 15
-    while p.request("POST", "/function/echo", body=b"still")[:2] != (200, b"still"):
-        assert time.monotonic() < deadline
+    until(lambda: p.request("POST", "/function/echo", body=b"still")[:2] == (200, b"still"),
+          "the version before does not answer")
     p.deploy("echo", PROGRAMS / "echo")
     p.deploy("fresh", PROGRAMS / "echo")
     assert p.json("describe", "echo")["provost"]["version"] == 3
@@ -532,13 +528,12 @@ def many_functions():
         assert together([lambda i=i: deploy(i) for i in range(n)], 4) == [202] * n
         p.stop()
         p.start()
-        deadline = time.monotonic() + 60
-        ready = 0
-        while ready < n:
-            assert time.monotonic() < deadline, f"{ready} of {n} came back"
-            time.sleep(0.3)
+
+        def ready():
             listed = json.loads(p.request("GET", "/system/functions", headers=token)[1])
-            ready = sum(f["provost"]["state"] == "ready" for f in listed)
+            return sum(f["provost"]["state"] == "ready" for f in listed)
+
+        until(lambda: ready() == n, lambda: f"{ready()} of {n} came back", 0.3)
         print("many functions: held")
 
 

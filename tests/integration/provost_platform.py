@@ -59,6 +59,15 @@ def children(pid):
     return found
 
 
+def until(condition, what, pause=0.05, seconds=90):
+    """Waits for something that comes by itself; how fast is no test's business."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, what() if callable(what) else what
+        time.sleep(pause)
+    return result
+
+
 class Platform:
     def __init__(self, *options):
         if os.geteuid() != 0:
@@ -93,22 +102,19 @@ class Platform:
         if wait:
             self.wait_ready()
 
-    def wait_ready(self, seconds=30):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(f"provostd ended with {self.process.returncode}")
+    def wait_ready(self):
+        def ready():
+            assert self.process.poll() is None, f"provostd ended with {self.process.returncode}"
             try:
-                if self.request("GET", "/healthz")[0] == 200:
-                    return
+                return self.request("GET", "/healthz")[0] == 200
             except OSError:
-                pass
-            time.sleep(0.05)
-        raise AssertionError("provostd was not ready in time")
+                return False
+
+        until(ready, "provostd was not ready in time")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=90)
         assert code == 0, f"provostd ended with {code}"
 
     def kill_all(self):

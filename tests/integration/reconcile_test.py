@@ -8,10 +8,9 @@ import pathlib
 import signal
 import struct
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from provost_platform import Platform, PROGRAMS, skip, together  # noqa: E402
+from provost_platform import Platform, PROGRAMS, skip, together, until  # noqa: E402
 
 SECRET = "/var/openfaas/secrets/api-key"
 CALL = ("POST /function/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"
@@ -70,21 +69,15 @@ def auditor_may_die(p):
     before = p.role("auditor")
     assert before and before > 0, before
     os.kill(before, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while p.role("auditor") in (None, before) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: p.role("auditor") not in (None, before), "the auditor was not started again")
 
 
 def a_dying_monitor_is_an_alarm(p):
-    pid, deadline = 0, time.monotonic() + 20
-    while not pid and time.monotonic() < deadline:  # the daemon has just started; 0 is our own group
-        pid = p.json("describe", "show")["provost"]["host_pid"]
-    assert pid > 0
+    # the daemon has just started, and 0 is our own group
+    pid = until(lambda: p.json("describe", "show")["provost"]["host_pid"], "no host")
     since = p.events("deployment")[-1]["id"]
     os.kill(pid, signal.SIGUSR1)  # not one that a sanitizer takes
-    deadline = time.monotonic() + 20
-    while not (alarms := p.events("monitor-alarm")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    alarms = until(lambda: p.events("monitor-alarm"), "no alarm")
     fields = alarms[0]["fields"]
     assert (fields["what"], fields["arg0"], fields["pid"]) == ("killed", signal.SIGUSR1, pid), alarms
     found = findings(p, "--since", since)
