@@ -16,6 +16,7 @@ enum {
     IDLE_TURNS = 20,     /* empty turns before going to sleep */
     COMMIT_AFTER_MS = PV_LOG_DELAY_MS - ACTIVE_WAIT_MS,
     COMMIT_SPACING_MS = 2, /* also critical events wait that long for company */
+    MUCH = 128,            /* records in one turn: less waits for company, too */
     HEARTBEAT_S = 60,
     HEARTBEAT_IDLE_S = 300, /* when nothing else was logged since the last one */
 };
@@ -184,6 +185,17 @@ static int finish_all(struct auditor *a, struct pv_err *err)
     return pv_log_publish(a->log, true, err);
 }
 
+/* Under load rings are looked at every few milliseconds, not for each record: every look costs
+ * whoever makes the records. */
+static int pause_after(const struct auditor *a, unsigned work)
+{
+    if (a->stalled || a->rotating)
+        return STALL_WAIT_MS;
+    if (work >= MUCH)
+        return 0;
+    return a->critical ? 1 : ACTIVE_WAIT_MS;
+}
+
 int auditor_run(struct auditor *a, int signal_fd, struct pv_err *err)
 {
     pv_autoclose int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -199,8 +211,7 @@ int auditor_run(struct auditor *a, int signal_fd, struct pv_err *err)
         PV_TRY(turn(a, &work, err));
         bool quiet = work == 0 && !a->rotating && pv_log_size(a->log) == pv_log_signed_size(a->log);
         idle = quiet ? idle + 1 : 0;
-        bool waits = a->stalled || a->rotating;
-        int timeout_ms = waits ? STALL_WAIT_MS : work ? 0 : ACTIVE_WAIT_MS;
+        int timeout_ms = pause_after(a, work);
         bool asleep = idle > IDLE_TURNS && go_to_sleep(a);
         if (asleep) {
             struct pv_err why = PV_ERR_INIT;

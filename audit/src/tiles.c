@@ -11,7 +11,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX) };
+/* Names are synced for a segment of the journal at a time: it is what goes when they are durable.
+ */
+enum {
+    BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX),
+    NAMES_TOGETHER = PV_LOG_SEGMENT_ENTRIES / PV_TILE_WIDTH,
+    TILES_A_DIRECTORY = 1000,
+};
+_Static_assert(PV_TILE_WIDTH % NAMES_TOGETHER == 0, "a tile above ends with a group of names");
 
 struct level {
     unsigned n; /* hashes of the tile that is not full yet */
@@ -24,7 +31,8 @@ struct pv_tiles {
     struct pv_buf bundle;          /* framed entries since the last full bundle */
     struct level level[PV_TILE_LEVELS];
     uint64_t size;    /* entries taken in */
-    uint64_t durable; /* bundles and their leaves that were synced */
+    uint64_t synced;  /* bundles and their leaves whose bytes are on the disk */
+    uint64_t durable; /* whose names are, too */
 };
 PV_DEFINE_CLEANUP(struct pv_tiles, pv_tiles_free)
 
@@ -136,12 +144,18 @@ static int sync_path(int dir_fd, const char *path, struct pv_err *err)
     return 0;
 }
 
-/* A file and its name. */
 static int sync_tile(int dir_fd, int level, uint64_t n, struct pv_err *err)
 {
     char path[PV_TILE_PATH_MAX];
     pv_tile_path(level, n, PV_TILE_WIDTH, path);
-    PV_TRY(sync_path(dir_fd, path, err));
+    return sync_path(dir_fd, path, err);
+}
+
+/* Its name, and those of all in the same directory. */
+static int sync_name(int dir_fd, int level, uint64_t n, struct pv_err *err)
+{
+    char path[PV_TILE_PATH_MAX];
+    pv_tile_path(level, n, PV_TILE_WIDTH, path);
     *strrchr(path, '/') = 0;
     return sync_path(dir_fd, path, err);
 }
@@ -223,7 +237,7 @@ int pv_tiles_resume(struct pv_tiles *t, struct pv_tree_reader *r, uint64_t size,
 int pv_tiles_start(struct pv_tiles *t, struct pv_err *err)
 {
     assert(t->size % PV_TILE_WIDTH == 0);
-    t->durable = t->size / PV_TILE_WIDTH;
+    t->synced = t->durable = t->size / PV_TILE_WIDTH;
     return pv_log_reader_open(&t->journal, t->dir_fd, t->size, err);
 }
 
@@ -252,17 +266,30 @@ int pv_tiles_publish(struct pv_tiles *t, uint64_t size, struct pv_err *err)
     return 0;
 }
 
+/* Bundle n is the last of its group: the names of the group, and the tiles above that end here. */
+static int sync_group(struct pv_tiles *t, uint64_t n, struct pv_err *err)
+{
+    PV_TRY(sync_name(t->dir_fd, PV_TILE_ENTRIES, n, err));
+    PV_TRY(sync_name(t->dir_fd, 0, n, err));
+    for (int level = 1; level < PV_TILE_LEVELS && (n + 1) % PV_TILE_WIDTH == 0; level++) {
+        n /= PV_TILE_WIDTH;
+        PV_TRY(sync_tile(t->dir_fd, level, n, err));
+        PV_TRY(sync_name(t->dir_fd, level, n, err));
+    }
+    return 0;
+}
+
 int pv_tiles_sync(struct pv_tiles *t, unsigned max, struct pv_err *err)
 {
-    for (; max > 0 && t->durable < t->level[0].tile; max--) {
-        uint64_t n = t->durable;
+    for (; max > 0 && t->synced < t->level[0].tile; max--) {
+        uint64_t n = t->synced;
         PV_TRY(sync_tile(t->dir_fd, PV_TILE_ENTRIES, n, err));
         PV_TRY(sync_tile(t->dir_fd, 0, n, err));
-        for (int level = 1; level < PV_TILE_LEVELS && (n + 1) % PV_TILE_WIDTH == 0; level++) {
-            n /= PV_TILE_WIDTH;
-            PV_TRY(sync_tile(t->dir_fd, level, n, err));
+        if ((n + 1) % NAMES_TOGETHER == 0 || (n + 1) % TILES_A_DIRECTORY == 0) {
+            PV_TRY(sync_group(t, n, err));
+            t->durable = n + 1;
         }
-        t->durable++;
+        t->synced++;
     }
     return 0;
 }
