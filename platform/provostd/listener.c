@@ -1,5 +1,7 @@
 #include "listener.h"
 
+#include "pv/clock.h"
+#include "pv/log.h"
 #include "pv/own.h"
 
 #include <netdb.h>
@@ -9,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, HOLDER_S = 3, PAUSE_MS = 20 };
 
 /* getaddrinfo takes larger numbers, too, and cuts them. */
 static bool port_ok(const char *port)
@@ -66,23 +69,41 @@ static int print_bound(int fd, char *text, size_t cap, struct pv_err *err)
     return 0;
 }
 
+static int bind_once(const struct addrinfo *a)
+{
+    pv_autoclose int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int one = 1;
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        return -errno;
+    return PV_TAKE_FD(fd);
+}
+
+/* A gateway whose supervisor was killed ends by itself, and holds the address until it has. */
+static int bind_patiently(const struct addrinfo *a, const char *address)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_MS * (long)PV_NS_PER_MS};
+    int fd = bind_once(a);
+
+    if (fd == -EADDRINUSE)
+        pv_log(PV_LOG_WARN, "'%s' is in use; waiting for %d s", address, HOLDER_S);
+    for (int n = HOLDER_S * 1000 / PAUSE_MS; fd == -EADDRINUSE && n > 0; n--) {
+        (void)nanosleep(&pause, NULL);
+        fd = bind_once(a);
+    }
+    return fd;
+}
+
 int pv_listener_open(const char *address, char *text, size_t cap, struct pv_err *err)
 {
     struct addrinfo *list;
-    pv_autoclose int fd = -1;
-    int one = 1, rc;
 
     PV_TRY(resolve(address, &list, err));
-    fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    rc = fd < 0 ? -1 : setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (rc == 0)
-        rc = bind(fd, list->ai_addr, list->ai_addrlen);
-    if (rc == 0)
-        rc = listen(fd, BACKLOG);
-    if (rc != 0)
-        rc = pv_fail(err, errno, "listen on '%s'", address);
+    pv_autoclose int fd = bind_patiently(list, address);
     freeaddrinfo(list);
-    PV_TRY(rc);
+    if (fd < 0)
+        return pv_fail(err, -fd, "listen on '%s'", address);
     PV_TRY(print_bound(fd, text, cap, err));
     return PV_TAKE_FD(fd);
 }

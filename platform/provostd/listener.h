@@ -6,5 +6,6 @@
 #include <stddef.h>
 
 /* Binds "ADDR:PORT" ("[ADDR6]:PORT"; numeric; port 0: any free one), listens, and prints the
- * address really bound into text. Returns the descriptor (non-blocking, close-on-exec). */
+ * address really bound into text. Returns the descriptor (non-blocking, close-on-exec). An address
+ * in use is waited for, 3 s at most. */
 PV_MUST_CHECK int pv_listener_open(const char *address, char *text, size_t cap, struct pv_err *err);

@@ -472,6 +472,21 @@ def few_descriptors():
         print("few descriptors: held,", sum(status(a) == 503 for a in answers), "answered 503")
 
 
+def address_in_use():
+    """Whoever still holds it may be a gateway on its way out: it is waited for, but not for ever."""
+    with Platform("--without-bpf") as p:
+        p.stop()
+        with socket.create_server(("127.0.0.1", p.port)):
+            p.start(wait=False)
+            assert p.process.wait(timeout=60) == 1
+            p.start(wait=False)
+            time.sleep(0.5)
+            assert p.process.poll() is None
+        p.wait_ready()
+        assert (p.dir / "provostd.log").read_text().count("is in use") == 2
+        print("address in use: held")
+
+
 def full_disk():
     with Platform("--without-bpf") as p:
         p.deploy("echo", PROGRAMS / "echo")
@@ -541,6 +556,7 @@ if __name__ == "__main__":
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     few_descriptors()
+    address_in_use()
     full_disk()
     many_functions()
     main_run()
