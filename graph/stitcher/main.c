@@ -19,7 +19,7 @@
 /* A commit when this much is open, or for so long, sooner when the log is read to its end: the more
  * a commit holds, the less it costs an event. */
 enum {
-    BATCH = 1000,
+    BATCH = 500,
     COMMIT_ENTRIES = 20000,
     COMMIT_MS = 250,
     COMMIT_AT_END_MS = 100,

@@ -12,7 +12,7 @@
 #define LAG_NS (30 * PV_NS_PER_S)
 #define PAUSE_MAX_NS (200 * PV_NS_PER_MS)
 
-enum { SHARE = 10 /* one part of so many of a processor */ };
+enum { SHARE = 20 /* one part of so many of a processor */ };
 
 /* Two things give way, sched(7): the weight of the autogroup, where there is one, which anybody may
  * lower and raise again up to nice 0; and the policy, from which an unprivileged process comes back

@@ -10,9 +10,9 @@
 PV_MUST_CHECK int stitcher_confine(struct pv_err *err);
 
 /* Its share of the processors. Requests do not wait for the graph: it takes what they leave, and no
- * more than a tenth of one processor while keeping up would take more; but is never starved. When
- * it has not come to the end of the log for 30 s, or somebody asks for what it lacks, it takes a
- * full share until it has. */
+ * more than a twentieth of one processor while keeping up would take more; but is never starved.
+ * When it has not come to the end of the log for 30 s, or somebody asks for what it lacks, it takes
+ * a full share until it has. */
 struct stitcher_share {
     int autogroup_fd; /* owned; -1: none */
     bool policy;      /* it may be SCHED_IDLE: the way back is open */
