@@ -86,11 +86,13 @@ static int heartbeat(struct auditor *a, struct pv_err *err)
 /* Outside first, so that what an instance did mostly stands before its end. */
 static int take(struct auditor *a, unsigned *ret_work, struct pv_err *err)
 {
-    unsigned outside = 0, inside = 0;
+    unsigned outside = 0, inside = 0, room = budget(a);
     if (a->witness)
-        PV_TRY(witness_drain(a, budget(a), &outside, err));
+        PV_TRY(witness_drain(a, room, &outside, err));
     PV_TRY(auditor_drain(a, budget(a), &inside, err));
     *ret_work = outside + inside;
+    if (room > 0 && *ret_work >= room)
+        *ret_work += MUCH; /* what is left waits for a commit, not for company */
     PV_TRY(auditor_end_own_epoch(a, err));
     PV_TRY(auditor_rotate_if_asked(a, err));
     PV_TRY(auditor_detach_if_asked(a, err));
