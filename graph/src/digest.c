@@ -11,7 +11,7 @@ static int rows_of(sqlite3 *db, const struct pv_schema_table *t, sqlite3_stmt **
                    struct pv_err *err)
 {
     char sql[512];
-    (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s ORDER BY %s", t->columns, t->name, t->order);
+    (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s ORDER BY %s", t->columns, t->from, t->order);
     return pv_db_prepare(db, ret, sql, err);
 }
 

@@ -72,10 +72,12 @@ static int add_call(struct pv_graph *g, const char *call, enum pv_graph_side sid
                     struct pv_graph_ids *ids, struct pv_err *err)
 {
     static const char *const sql[] = {
-        [PV_SIDE_ANY] = ("SELECT n.id FROM inv i JOIN node n ON n.obj IN (i.unit, i.request,"
-                         " i.response) WHERE i.call = ?"),
-        [PV_SIDE_FROM] = "SELECT n.id FROM inv i JOIN node n ON n.obj = i.request WHERE i.call = ?",
-        [PV_SIDE_TO] = "SELECT n.id FROM inv i JOIN node n ON n.obj = i.response WHERE i.call = ?",
+        [PV_SIDE_ANY] = ("WITH i AS (SELECT unit, request, response FROM inv WHERE call = ?)"
+                         " SELECT unit FROM i UNION SELECT request FROM i WHERE request > 0"
+                         " UNION SELECT response FROM i WHERE response > 0"
+                         " UNION SELECT v.id FROM i JOIN revision v ON v.obj = i.unit"),
+        [PV_SIDE_FROM] = "SELECT request FROM inv WHERE call = ? AND request > 0",
+        [PV_SIDE_TO] = "SELECT response FROM inv WHERE call = ? AND response > 0",
     };
     return add_all(g, sql[side], call, 0, ids, err);
 }
@@ -84,10 +86,11 @@ static int add_named(struct pv_graph *g, const char *text, struct pv_graph_ids *
                      struct pv_err *err)
 {
     return add_all(g,
-                   "SELECT n.id FROM str s JOIN obj o ON o.name = s.id"
-                   " JOIN node n ON n.obj = o.id WHERE s.text = ? AND o.type <> 3 AND o.type <> 4"
-                   " AND o.type <> 5 AND o.type <> 15"
-                   " ORDER BY n.id",
+                   "WITH objs AS (SELECT o.id FROM str s JOIN obj o ON o.name = s.id"
+                   " WHERE s.text = ? AND " PV_NOT_OF_INV(
+                       "o") " AND o.type <> 15)"
+                            " SELECT id FROM objs UNION SELECT v.id FROM objs"
+                            " JOIN revision v ON v.obj = objs.id ORDER BY 1",
                    text, 0, ids, err);
 }
 
@@ -97,10 +100,12 @@ static int add_event(struct pv_graph *g, uint64_t seq, enum pv_graph_side side,
 {
     return add_all(g,
                    side == PV_SIDE_TO
-                       ? "SELECT n.id FROM node n JOIN obj o ON o.id = n.obj WHERE n.seq = ?1"
-                         " AND o.type <> 12 UNION SELECT d.src FROM edge d JOIN node n"
-                         " ON n.id = d.src JOIN obj o ON o.id = n.obj WHERE d.seq = ?1"
-                         " AND o.type NOT IN (9, 12)"
+                       ? "SELECT id FROM obj WHERE seq = ?1 AND type <> 12"
+                         " UNION SELECT v.id FROM revision v JOIN obj o ON o.id = v.obj"
+                         " WHERE v.seq = ?1 AND o.type <> 12"
+                         " UNION SELECT d.src FROM edge d JOIN obj o"
+                         " ON o.id = " PV_OBJ_OF("d.src") " WHERE d.seq = ?1"
+                                                          " AND o.type NOT IN (9, 12)"
                        : "SELECT id FROM node WHERE seq = ?1 UNION SELECT src FROM edge"
                          " WHERE seq = ?1",
                    NULL, seq, ids, err);

@@ -10,7 +10,7 @@
 
 #define NODE_SQL                                                                                   \
     "SELECT n.id, n.obj, n.version, n.seq, o.type, o.flags, coalesce(sn.text,"                     \
-    " (SELECT s.text FROM node m JOIN str s ON s.id = m.name WHERE m.obj = n.obj"                  \
+    " (SELECT s.text FROM revision m JOIN str s ON s.id = m.name WHERE m.obj = n.obj"              \
     "  AND m.version < n.version ORDER BY m.version DESC LIMIT 1), so.text, ''),"                  \
     " o.grp, ifnull(g.root = o.id, 0), ifnull(i.call, ''), ifnull(sf.text, ''),"                   \
     " ifnull(i.version, 0), ifnull(i.begin_ns, 0), ifnull(i.status, 0), ifnull(e.time_ns, 0),"     \
@@ -32,12 +32,12 @@ static int open_into(struct pv_graph *g, const char *path, struct pv_err *err)
                          err));
     PV_TRY(pv_db_prepare(g->db, &g->event, "SELECT entry FROM event WHERE seq = ?", err));
     PV_TRY(pv_db_prepare(g->db, &g->back,
-                         "SELECT d.dst, o.flags, d.rel FROM edge d JOIN node n ON n.id = d.dst"
-                         " JOIN obj o ON o.id = n.obj WHERE d.src = ?",
+                         "SELECT d.dst, o.flags, d.rel FROM edge d"
+                         " JOIN obj o ON o.id = " PV_OBJ_OF("d.dst") " WHERE d.src = ?",
                          err));
     return pv_db_prepare(g->db, &g->fore,
-                         "SELECT d.src, o.flags, d.rel FROM rev d JOIN node n ON n.id = d.src"
-                         " JOIN obj o ON o.id = n.obj WHERE d.dst = ?",
+                         "SELECT d.src, o.flags, d.rel FROM edge d"
+                         " JOIN obj o ON o.id = " PV_OBJ_OF("d.src") " WHERE d.dst = ?",
                          err);
 }
 

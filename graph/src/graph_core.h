@@ -5,6 +5,11 @@
 #include "pv/event.h"
 #include "pv/graph.h"
 
+/* The object of a node, in SQL: its own, if the node is an object's first version. */
+#define PV_OBJ_OF(node) "ifnull((SELECT v.obj FROM revision v WHERE v.id = " node "), " node ")"
+/* In conditions: what an inv row names, and index obj_inv leaves out. */
+#define PV_NOT_OF_INV(obj) obj ".type <> 3 AND " obj ".type <> 4 AND " obj ".type <> 5"
+
 struct pv_graph {
     sqlite3 *db;
     sqlite3_stmt *node, *out_edges, *event;

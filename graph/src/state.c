@@ -23,15 +23,14 @@ struct pv_state {
 };
 
 static const size_t value_bytes[PV_S_MAX] = {
-    [PV_S_ALIAS_PID] = sizeof(struct pv_s_alias),   [PV_S_ALIAS_INST] = sizeof(struct pv_s_alias),
-    [PV_S_ALIAS_PIPE] = sizeof(struct pv_s_alias),  [PV_S_ALIAS_PORT] = sizeof(struct pv_s_alias),
-    [PV_S_ALIAS_CONN] = sizeof(struct pv_s_alias),  [PV_S_GROUP] = sizeof(struct pv_s_group),
-    [PV_S_PROC] = sizeof(struct pv_s_proc),         [PV_S_OBJDEF] = sizeof(struct pv_s_objdef),
-    [PV_S_FILE] = sizeof(struct pv_s_versions),     [PV_S_PRIVATE] = sizeof(struct pv_s_versions),
-    [PV_S_SOCK] = sizeof(struct pv_s_sock),         [PV_S_SOCKVER] = sizeof(struct pv_s_sockver),
-    [PV_S_INV] = sizeof(struct pv_s_inv),           [PV_S_CONN] = sizeof(struct pv_s_conn),
-    [PV_S_EXCHANGE] = sizeof(struct pv_s_exchange), [PV_S_NAMED] = sizeof(struct pv_s_versions),
-    [PV_S_INV_KEY] = sizeof(struct pv_s_alias),
+    [PV_S_ALIAS_PID] = sizeof(struct pv_s_alias),  [PV_S_ALIAS_INST] = sizeof(struct pv_s_alias),
+    [PV_S_ALIAS_PIPE] = sizeof(struct pv_s_alias), [PV_S_ALIAS_PORT] = sizeof(struct pv_s_alias),
+    [PV_S_ALIAS_CONN] = sizeof(struct pv_s_alias), [PV_S_GROUP] = sizeof(struct pv_s_group),
+    [PV_S_PROC] = sizeof(struct pv_s_proc),        [PV_S_OBJDEF] = sizeof(struct pv_s_objdef),
+    [PV_S_FILE] = sizeof(struct pv_s_versions),    [PV_S_PRIVATE] = sizeof(struct pv_s_versions),
+    [PV_S_SOCK] = sizeof(struct pv_s_sock),        [PV_S_SOCKVER] = sizeof(struct pv_s_sockver),
+    [PV_S_CONN] = sizeof(struct pv_s_conn),        [PV_S_EXCHANGE] = sizeof(struct pv_s_exchange),
+    [PV_S_NAMED] = sizeof(struct pv_s_versions),
 };
 
 int pv_state_new(struct pv_state **ret, sqlite3 *db, struct pv_err *err)

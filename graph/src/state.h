@@ -3,9 +3,7 @@
 #pragma once
 #include "db.h"
 
-#include "pv/id.h"
-
-/* Which map; the first byte of a key. Append only. */
+/* Which map; the first byte of a key. */
 enum pv_state_kind {
     PV_S_ALIAS_PID = 1,  /* host pid, start ticks → group */
     PV_S_ALIAS_INST = 2, /* domain, instance → group */
@@ -19,11 +17,9 @@ enum pv_state_kind {
     PV_S_PRIVATE = 10,   /* object, group → pv_s_versions: /tmp, pipes */
     PV_S_SOCK = 11,      /* object, group → pv_s_sock */
     PV_S_SOCKVER = 12,   /* object, group, direction and index → pv_s_sockver */
-    PV_S_INV = 13,       /* call id → pv_s_inv */
-    PV_S_CONN = 14,      /* invocation, connection → pv_s_conn */
-    PV_S_EXCHANGE = 15,  /* invocation, connection, index → pv_s_exchange */
-    PV_S_NAMED = 16,     /* node type, name, version → pv_s_versions: endpoints, functions, … */
-    PV_S_INV_KEY = 17,   /* invocation → call id in two halves */
+    PV_S_CONN = 13,      /* invocation, connection → pv_s_conn */
+    PV_S_EXCHANGE = 14,  /* invocation, connection, index → pv_s_exchange */
+    PV_S_NAMED = 15,     /* node type, name, version → pv_s_versions: endpoints, functions, … */
     PV_S_MAX
 };
 
@@ -34,9 +30,9 @@ struct pv_s_alias {
 /* An object and its newest version. frozen: something depends on that version, so that a new
  * dependency of the object makes a new one (PASS's rule: the graph stays acyclic). */
 struct pv_s_versions {
-    uint64_t obj, node, version, frozen;
-    uint64_t first; /* node of version 0 */
-    uint64_t role;  /* 1 + descriptor number when it is an instance's stdin … stderr */
+    uint64_t obj; /* and node of version 0 */
+    uint64_t node, version, frozen;
+    uint64_t role; /* 1 + descriptor number when it is an instance's stdin … stderr */
 };
 struct pv_s_group {
     uint64_t id, domain, instance, pid, start_ticks, inv, root_obj;
@@ -57,14 +53,6 @@ struct pv_s_sock {
 struct pv_s_sockver {
     uint64_t node, first_ns, last_ns;
 };
-struct pv_s_inv {
-    uint64_t id;
-    struct pv_call_id call;
-    uint8_t pad[6];
-    uint64_t function, version, caller, begin_ns, end_ns, status, outcome, grp, log_node;
-    struct pv_s_versions unit, request, response;
-    uint64_t client_linked;
-};
 struct pv_s_conn {
     uint64_t grp, port, object, n;
 };
@@ -80,7 +68,6 @@ union pv_s_value {
     struct pv_s_objdef objdef;
     struct pv_s_sock sock;
     struct pv_s_sockver sockver;
-    struct pv_s_inv inv;
     struct pv_s_conn conn;
     struct pv_s_exchange exchange;
 };

@@ -10,57 +10,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct prepared {
-    sqlite3_stmt **at;
-    const char *sql;
-};
-
 static int prepare_all(struct pv_stitch *s, struct pv_err *err)
 {
-    const struct prepared all[] = {
-        {&s->add_event, "INSERT INTO event VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-        {&s->add_edge, "INSERT OR IGNORE INTO edge VALUES(?, ?, ?, ?)"},
-        {&s->add_rev, "INSERT OR IGNORE INTO rev VALUES(?, ?, ?, ?)"},
-        {&s->add_obj, "INSERT INTO obj VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
-        {&s->add_node, "INSERT INTO node VALUES(?, ?, ?, ?, ?)"},
-        {&s->set_obj, "UPDATE obj SET len = ?, hash = ? WHERE id = ?"},
-        {&s->set_inv, "REPLACE INTO inv VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-        {&s->set_grp, "REPLACE INTO grp VALUES(?, ?, ?, ?, ?, ?, ?)"},
-        {&s->add_checkpoint, "INSERT OR IGNORE INTO checkpoint VALUES(?, ?, ?, ?)"},
-        {&s->chain_at, "SELECT chain, leaf FROM event WHERE seq = ?"},
-    };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        PV_TRY(pv_db_prepare(s->db, all[i].at, all[i].sql, err));
-    return 0;
+    PV_TRY(pv_stitch_rows_prepare(s, err));
+    PV_TRY(pv_db_prepare(s->db, &s->set_grp, "REPLACE INTO grp VALUES(?, ?, ?, ?, ?, ?, ?)", err));
+    PV_TRY(pv_db_prepare(s->db, &s->add_checkpoint,
+                         "INSERT OR IGNORE INTO checkpoint VALUES(?, ?, ?, ?)", err));
+    return pv_db_prepare(s->db, &s->event_at, "SELECT chain, entry FROM event WHERE seq = ?", err);
 }
 
 static int read_chain(struct pv_stitch *s, uint64_t seq, uint8_t out[PV_HASH_BYTES],
                       struct pv_err *err)
 {
-    pv_bind_u64(s->chain_at, 1, seq);
-    int rc = pv_db_step(s->chain_at, err);
-    if (rc == 1 && sqlite3_column_bytes(s->chain_at, 0) == PV_HASH_BYTES)
-        memcpy(out, sqlite3_column_blob(s->chain_at, 0), PV_HASH_BYTES);
+    PV_TRY(pv_stitch_flush_events(s, err));
+    pv_bind_u64(s->event_at, 1, seq);
+    int rc = pv_db_step(s->event_at, err);
+    if (rc == 1 && sqlite3_column_bytes(s->event_at, 0) == PV_HASH_BYTES)
+        memcpy(out, sqlite3_column_blob(s->event_at, 0), PV_HASH_BYTES);
     else if (rc >= 0)
         rc = pv_refuse(err, EILSEQ, "graph database: row of event %llu is damaged",
                        (unsigned long long)seq);
-    (void)sqlite3_reset(s->chain_at);
+    (void)sqlite3_reset(s->event_at);
     return rc < 0 ? rc : 0;
 }
 
 int pv_stitch_is_last(struct pv_stitch *s, const uint8_t *entry, size_t len, bool *ret,
                       struct pv_err *err)
 {
-    uint8_t leaf[PV_HASH_BYTES];
     *ret = s->next_seq == 0;
-    if (s->next_seq == 0 || len > PV_EVENT_MAX + PV_TAG_BYTES)
+    if (s->next_seq == 0)
         return 0;
-    pv_leaf_hash(entry, len, leaf);
-    pv_bind_u64(s->chain_at, 1, s->next_seq - 1);
-    int rc = pv_db_step(s->chain_at, err);
-    *ret = rc == 1 && sqlite3_column_bytes(s->chain_at, 1) == PV_HASH_BYTES &&
-           memcmp(sqlite3_column_blob(s->chain_at, 1), leaf, PV_HASH_BYTES) == 0;
-    (void)sqlite3_reset(s->chain_at);
+    PV_TRY(pv_stitch_flush_events(s, err));
+    pv_bind_u64(s->event_at, 1, s->next_seq - 1);
+    int rc = pv_db_step(s->event_at, err);
+    *ret = rc == 1 && (size_t)sqlite3_column_bytes(s->event_at, 1) == len &&
+           memcmp(sqlite3_column_blob(s->event_at, 1), entry, len) == 0;
+    (void)sqlite3_reset(s->event_at);
     return rc < 0 ? rc : 0;
 }
 
@@ -74,10 +59,11 @@ static int resume(struct pv_stitch *s, struct pv_err *err)
 {
     PV_TRY(pv_db_number(s->db, "SELECT max(seq) + 1 FROM event", 0, &s->next_seq, err));
     PV_TRY(pv_db_number(s->db, "SELECT min(seq) FROM event", 0, &s->first_seq, err));
-    PV_TRY(pv_db_number(s->db, "SELECT max(id) + 1 FROM obj", 1, &s->next_obj, err));
-    PV_TRY(pv_db_number(s->db, "SELECT max(id) + 1 FROM node", 1, &s->next_node, err));
+    uint64_t obj, revision;
+    PV_TRY(pv_db_number(s->db, "SELECT max(id) + 1 FROM obj", 1, &obj, err));
+    PV_TRY(pv_db_number(s->db, "SELECT max(id) + 1 FROM revision", 1, &revision, err));
+    s->next_node = obj > revision ? obj : revision;
     PV_TRY(pv_db_number(s->db, "SELECT max(id) + 1 FROM grp", 1, &s->next_grp, err));
-    PV_TRY(pv_db_number(s->db, "SELECT max(id) + 1 FROM inv", 1, &s->next_inv, err));
     if (s->next_seq > 0)
         PV_TRY(read_chain(s, s->next_seq - 1, s->chain, err));
     return 0;
@@ -95,6 +81,7 @@ static int open_into(struct pv_stitch *s, const char *path, struct pv_err *err)
     PV_TRY(pv_schema_create(s->db, err));
     PV_TRY(prepare_all(s, err));
     PV_TRY(pv_state_new(&s->state, s->db, err));
+    PV_TRY(pv_invs_new(&s->invs, s->db, err));
     PV_TRY(pv_strings_new(&s->strings, s->db, err));
     return resume(s, err);
 }
@@ -117,13 +104,13 @@ void pv_stitch_close(struct pv_stitch *s)
 {
     if (!s)
         return;
-    sqlite3_stmt *all[] = {s->add_event, s->add_edge, s->add_rev, s->add_obj,        s->add_node,
-                           s->set_obj,   s->set_inv,  s->set_grp, s->add_checkpoint, s->chain_at};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        (void)sqlite3_finalize(all[i]);
+    pv_stitch_rows_done(s);
+    (void)sqlite3_finalize(s->set_grp);
+    (void)sqlite3_finalize(s->add_checkpoint);
+    (void)sqlite3_finalize(s->event_at);
+    pv_invs_free(s->invs);
     pv_state_free(s->state);
     pv_strings_free(s->strings);
-    free(s->edges);
     (void)sqlite3_close_v2(s->db);
     free(s);
 }
@@ -148,34 +135,12 @@ static int begin(struct pv_stitch *s, struct pv_err *err)
 }
 
 /* RFC 6962, section 2.1: leaf = SHA-256(0x00 || entry). chain = SHA-256(chain || leaf). */
-static void hash_entry(struct pv_stitch *s, const uint8_t *entry, size_t len,
-                       uint8_t leaf[PV_HASH_BYTES])
+static void hash_entry(struct pv_stitch *s, const uint8_t *entry, size_t len)
 {
-    uint8_t in[1 + PV_EVENT_MAX + PV_TAG_BYTES];
     uint8_t link[2 * PV_HASH_BYTES];
-    in[0] = 0;
-    memcpy(in + 1, entry, len);
-    pv_sha256(in, len + 1, leaf);
     memcpy(link, s->chain, PV_HASH_BYTES);
-    memcpy(link + PV_HASH_BYTES, leaf, PV_HASH_BYTES);
+    pv_leaf_hash(entry, len, link + PV_HASH_BYTES);
     pv_sha256(link, sizeof link, s->chain);
-}
-
-static int add_event_row(struct pv_stitch *s, const struct pv_event *e, const uint8_t *entry,
-                         size_t len, struct pv_err *err)
-{
-    uint8_t leaf[PV_HASH_BYTES];
-    hash_entry(s, entry, len, leaf);
-    pv_bind_u64(s->add_event, 1, s->seq);
-    pv_bind_u64(s->add_event, 2, e->kind);
-    pv_bind_u64(s->add_event, 3, s->domain);
-    pv_bind_u64(s->add_event, 4, s->inv);
-    pv_bind_u64(s->add_event, 5, s->grp);
-    pv_bind_u64(s->add_event, 6, e->time_ns);
-    pv_bind_blob(s->add_event, 7, leaf, sizeof leaf);
-    pv_bind_blob(s->add_event, 8, s->chain, sizeof s->chain);
-    pv_bind_blob(s->add_event, 9, entry, len);
-    return pv_db_run(s->add_event, err);
 }
 
 /* What monitors do is told by calls, not by processes. */
@@ -199,15 +164,18 @@ int pv_stitch_entry(struct pv_stitch *s, uint64_t seq, const uint8_t *entry, siz
     PV_TRY(begin(s, err));
     s->e = &e; /* until this event is done: cppcheck-suppress autoVariables */
     s->seq = seq;
-    s->inv = s->grp = 0;
+    s->inv = s->back = s->grp = 0;
     pv_hex(e.domain.bytes, sizeof e.domain.bytes, domain);
     int rc = pv_stitch_intern(s, domain, &s->domain, err);
     if (rc == 0)
         rc = is_of_processes(e.kind) ? pv_stitch_outside(s, err) : pv_stitch_inside(s, err);
+    if (rc == 0) {
+        hash_entry(s, entry, len);
+        rc = pv_stitch_event_row(s, entry, len, err);
+    }
     s->e = NULL;
     if (rc < 0)
         return pv_wrap(err, rc, "stitch event e%llu", (unsigned long long)seq);
-    PV_TRY(add_event_row(s, &e, entry, len, err));
     s->next_seq = seq + 1;
     s->uncommitted++;
     return 0;
@@ -231,20 +199,6 @@ int pv_stitch_checkpoint(struct pv_stitch *s, uint64_t size, const uint8_t root[
     return pv_db_run(s->add_checkpoint, err);
 }
 
-static int write_inv(struct pv_stitch *s, const struct pv_s_inv *v, struct pv_err *err)
-{
-    char call[PV_CALL_ID_CHARS + 1];
-    pv_call_id_print(&v->call, call);
-    const uint64_t rest[] = {v->function,    v->version,      v->caller,  v->begin_ns,
-                             v->end_ns,      v->status,       v->outcome, v->unit.obj,
-                             v->request.obj, v->response.obj, v->grp};
-    pv_bind_u64(s->set_inv, 1, v->id);
-    pv_bind_text(s->set_inv, 2, call);
-    for (int i = 0; i < (int)(sizeof rest / sizeof *rest); i++)
-        pv_bind_u64(s->set_inv, 3 + i, rest[i]);
-    return pv_db_run(s->set_inv, err);
-}
-
 static int write_grp(struct pv_stitch *s, const struct pv_s_group *g, struct pv_err *err)
 {
     const uint64_t all[] = {g->id,          g->domain, g->instance, g->pid,
@@ -254,16 +208,11 @@ static int write_grp(struct pv_stitch *s, const struct pv_s_group *g, struct pv_
     return pv_db_run(s->set_grp, err);
 }
 
-/* Invocations and groups have a public table besides their state row. */
+/* Groups have a public table besides their state row. */
 static int write_public(void *arg, enum pv_state_kind kind, const union pv_s_value *v,
                         struct pv_err *err)
 {
-    struct pv_stitch *s = (struct pv_stitch *)arg;
-    if (kind == PV_S_INV)
-        return write_inv(s, &v->inv, err);
-    if (kind == PV_S_GROUP)
-        return write_grp(s, &v->group, err);
-    return 0;
+    return kind == PV_S_GROUP ? write_grp((struct pv_stitch *)arg, &v->group, err) : 0;
 }
 
 int pv_stitch_commit(struct pv_stitch *s, struct pv_err *err)
@@ -271,11 +220,13 @@ int pv_stitch_commit(struct pv_stitch *s, struct pv_err *err)
     if (!s->in_transaction)
         return 0;
     PV_TRY(pv_state_flush(s->state, write_public, s, err));
-    PV_TRY(pv_stitch_flush_edges(s, err));
+    PV_TRY(pv_invs_flush(s->invs, err));
+    PV_TRY(pv_stitch_flush_rows(s, err));
     PV_TRY(pv_db_exec(s->db, "COMMIT", err));
     s->in_transaction = false;
     s->uncommitted = 0;
     pv_state_trim(s->state);
+    pv_invs_trim(s->invs);
     pv_strings_trim(s->strings);
     return 0;
 }

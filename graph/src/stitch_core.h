@@ -1,7 +1,8 @@
 /* Inside the stitcher: what its parts (inside account, outside account, links between the two)
  * share. */
 #pragma once
-#include "db.h"
+#include "inserts.h"
+#include "invocations.h"
 #include "state.h"
 
 #include "pv/event.h"
@@ -10,33 +11,54 @@
 
 struct pv_strings;
 
-struct pv_new_edge {
-    uint64_t src, dst, seq, rel;
+enum { PV_EVENTS_HELD = 10 * PV_INSERT_ROWS };
+
+/* Rows that the open transaction is to write. */
+struct pv_event_row {
+    uint64_t seq, kind, domain, inv, back, grp, time_ns;
+    uint8_t chain[PV_HASH_BYTES];
+    size_t at, len; /* its entry, in bytes */
+};
+struct pv_obj_row {
+    uint64_t id, type, inv, grp, name, seq, flags, len;
+    uint8_t hash[PV_HASH_BYTES];
+    bool has_hash;
+};
+struct pv_revision_row {
+    uint64_t id, obj, version, seq, name;
+};
+struct pv_edge_row {
+    uint64_t src, seq, dst, rel;
 };
 
 struct pv_stitch {
     sqlite3 *db;
     struct pv_state *state;
+    struct pv_invs *invs;
     struct pv_strings *strings;
-    sqlite3_stmt *add_event, *add_edge, *add_rev, *add_obj, *add_node, *add_checkpoint;
-    sqlite3_stmt *set_obj, *set_inv, *set_grp, *chain_at;
+    struct pv_insert add_event, add_obj, add_revision, add_edge;
+    sqlite3_stmt *add_checkpoint, *set_obj, *set_grp, *event_at;
     uint64_t first_seq; /* the graph begins with that event */
-    uint64_t next_seq, next_obj, next_node, next_grp, next_inv;
+    uint64_t next_seq, next_node, next_grp;
     uint8_t chain[PV_HASH_BYTES];
     uint64_t uncommitted;
     bool in_transaction;
-    struct pv_new_edge *edges; /* of the open transaction: written in key order, which is faster */
-    size_t n_edges, cap_edges;
+    struct pv_event_row events[PV_EVENTS_HELD];
+    struct pv_obj_row *objs;
+    struct pv_revision_row *revisions;
+    struct pv_edge_row *edges;
+    uint8_t *bytes; /* of the events' entries */
+    size_t n_events, n_objs, n_revisions, n_edges, n_bytes;
+    size_t cap_objs, cap_revisions, cap_edges, cap_bytes;
     /* the event at hand */
     const struct pv_event *e;
-    uint64_t seq, domain, inv, grp;
+    uint64_t seq, domain, inv, back, grp;
 };
 
-/* What a new object is. Hash may be NULL. */
+/* What a new object is. */
 struct pv_new_object {
     enum pv_node_type type;
-    uint64_t inv, grp, name, flags, len;
-    const struct pv_value *hash;
+    uint64_t inv, grp, name, flags;
 };
 
 /* Interned string → id. */
@@ -60,8 +82,15 @@ PV_MUST_CHECK int pv_stitch_open_version(struct pv_stitch *s, struct pv_s_versio
 /* src RELATION dst, witnessed by event seq. Adding it twice is harmless. */
 PV_MUST_CHECK int pv_stitch_edge(struct pv_stitch *s, uint64_t src, uint64_t dst,
                                  enum pv_relation rel, uint64_t seq, struct pv_err *err);
-/* Writes the edges of the open transaction. */
-PV_MUST_CHECK int pv_stitch_flush_edges(struct pv_stitch *s, struct pv_err *err);
+/* The row of the event at hand. */
+PV_MUST_CHECK int pv_stitch_event_row(struct pv_stitch *s, const uint8_t *entry, size_t len,
+                                      struct pv_err *err);
+/* Prepares and lets go of what writes rows. */
+PV_MUST_CHECK int pv_stitch_rows_prepare(struct pv_stitch *s, struct pv_err *err);
+void pv_stitch_rows_done(struct pv_stitch *s);
+/* Writes the rows of events that wait; those of everything. */
+PV_MUST_CHECK int pv_stitch_flush_events(struct pv_stitch *s, struct pv_err *err);
+PV_MUST_CHECK int pv_stitch_flush_rows(struct pv_stitch *s, struct pv_err *err);
 /* Corrects length and hash of an object. */
 PV_MUST_CHECK int pv_stitch_measure(struct pv_stitch *s, uint64_t obj, uint64_t len,
                                     const struct pv_value *hash, struct pv_err *err);
@@ -74,14 +103,11 @@ PV_MUST_CHECK int pv_stitch_named(struct pv_stitch *s, enum pv_node_type type, u
 PV_MUST_CHECK int pv_stitch_inside(struct pv_stitch *s, struct pv_err *err);
 /* The invocation of a call id, made when it is new. */
 PV_MUST_CHECK int pv_stitch_inv(struct pv_stitch *s, const struct pv_call_id *call,
-                                union pv_s_value **ret, struct pv_err *err);
-/* The invocation by its number; NULL when 0. */
-PV_MUST_CHECK int pv_stitch_inv_by_id(struct pv_stitch *s, uint64_t inv, union pv_s_value **ret,
-                                      struct pv_err *err);
+                                struct pv_s_inv **ret, struct pv_err *err);
 /* Request and response entity of an invocation, made when they are needed first. */
-PV_MUST_CHECK int pv_stitch_request_entity(struct pv_stitch *s, union pv_s_value *inv,
+PV_MUST_CHECK int pv_stitch_request_entity(struct pv_stitch *s, struct pv_s_inv *inv,
                                            struct pv_err *err);
-PV_MUST_CHECK int pv_stitch_response_entity(struct pv_stitch *s, union pv_s_value *inv,
+PV_MUST_CHECK int pv_stitch_response_entity(struct pv_stitch *s, struct pv_s_inv *inv,
                                             struct pv_err *err);
 
 /* stitch_outside.c: events of the outside witness. */

@@ -13,72 +13,44 @@ static uint64_t number(const struct pv_stitch *s, const char *name)
     return pv_event_get_u64(s->e, name);
 }
 
-static void call_halves(const struct pv_call_id *call, uint64_t *hi, uint64_t *lo)
-{
-    *hi = *lo = 0;
-    for (unsigned i = 0; i < 8; i++)
-        *hi = *hi << 8 | call->bytes[i];
-    for (unsigned i = 8; i < PV_CALL_ID_BYTES; i++)
-        *lo = *lo << 8 | call->bytes[i];
-}
-
-int pv_stitch_inv(struct pv_stitch *s, const struct pv_call_id *call, union pv_s_value **ret,
+int pv_stitch_inv(struct pv_stitch *s, const struct pv_call_id *call, struct pv_s_inv **ret,
                   struct pv_err *err)
 {
-    uint64_t hi, lo;
     bool is_new = false;
-    union pv_s_value *key = NULL;
-    call_halves(call, &hi, &lo);
-    PV_TRY(pv_state_get(s->state, PV_S_INV, hi, lo, 0, ret, &is_new, err));
-    pv_state_touch(s->state, *ret);
-    struct pv_s_inv *inv = &(*ret)->inv;
+    PV_TRY(pv_invs_get(s->invs, call, ret, &is_new, err));
     if (!is_new)
         return 0;
-    inv->id = s->next_inv++;
-    inv->call = *call;
+    struct pv_s_inv *inv = *ret;
     PV_TRY(pv_stitch_intern(s, "", &inv->function, err));
     inv->outcome = inv->function;
-    PV_TRY(pv_state_get(s->state, PV_S_INV_KEY, inv->id, 0, 0, &key, NULL, err));
-    key->alias = (struct pv_s_alias){hi, lo};
     const struct pv_new_object o = {.type = PV_N_UNIT, .inv = inv->id, .name = inv->function};
     return pv_stitch_object(s, &o, &inv->unit, err);
 }
 
-int pv_stitch_inv_by_id(struct pv_stitch *s, uint64_t inv, union pv_s_value **ret,
-                        struct pv_err *err)
+/* A payload has one version only. */
+static int payload(struct pv_stitch *s, const struct pv_s_inv *inv, enum pv_node_type type,
+                   uint64_t *ret, struct pv_err *err)
 {
-    union pv_s_value *key = NULL;
-    *ret = NULL;
-    if (inv == 0)
-        return 0;
-    PV_TRY(pv_state_find(s->state, PV_S_INV_KEY, inv, 0, 0, &key, err));
-    if (!key)
-        return 0;
-    PV_TRY(pv_state_find(s->state, PV_S_INV, key->alias.id, key->alias.id2, 0, ret, err));
-    if (*ret)
-        pv_state_touch(s->state, *ret);
+    struct pv_s_versions v;
+    const struct pv_new_object o = {.type = type, .inv = inv->id, .name = inv->function};
+    PV_TRY(pv_stitch_object(s, &o, &v, err));
+    *ret = v.obj;
     return 0;
 }
 
-int pv_stitch_request_entity(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+int pv_stitch_request_entity(struct pv_stitch *s, struct pv_s_inv *inv, struct pv_err *err)
 {
-    struct pv_s_inv *inv = &v->inv;
-    if (inv->request.obj)
+    if (inv->request)
         return 0;
-    const struct pv_new_object o = {.type = PV_N_REQUEST, .inv = inv->id, .name = inv->function};
-    PV_TRY(pv_stitch_object(s, &o, &inv->request, err));
+    PV_TRY(payload(s, inv, PV_N_REQUEST, &inv->request, err));
     /* What ran, ran because of its request: this holds without the outside witness, too. */
     PV_TRY(pv_stitch_open_version(s, &inv->unit, err));
-    return pv_stitch_edge(s, inv->unit.node, inv->request.node, PV_R_USED, s->seq, err);
+    return pv_stitch_edge(s, inv->unit.node, inv->request, PV_R_USED, s->seq, err);
 }
 
-int pv_stitch_response_entity(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+int pv_stitch_response_entity(struct pv_stitch *s, struct pv_s_inv *inv, struct pv_err *err)
 {
-    struct pv_s_inv *inv = &v->inv;
-    if (inv->response.obj)
-        return 0;
-    const struct pv_new_object o = {.type = PV_N_RESPONSE, .inv = inv->id, .name = inv->function};
-    return pv_stitch_object(s, &o, &inv->response, err);
+    return inv->response ? 0 : payload(s, inv, PV_N_RESPONSE, &inv->response, err);
 }
 
 static int measure(struct pv_stitch *s, uint64_t obj, const char *hash, const char *len,
@@ -111,73 +83,72 @@ static int set_function(struct pv_stitch *s, struct pv_s_inv *inv, struct pv_err
     return pv_stitch_edge(s, inv->unit.node, fn->versions.node, PV_R_ASSOCIATED, s->seq, err);
 }
 
-static int on_request(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_request(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
-    struct pv_s_inv *inv = &v->inv;
-    union pv_s_value *client = NULL, *caller = NULL;
+    union pv_s_value *client = NULL;
+    struct pv_s_inv *caller = NULL;
     const struct pv_value *by = pv_event_field(s->e, "caller");
     struct pv_call_id caller_id = {{0}};
     uint64_t remote = 0;
 
-    inv->begin_ns = s->e->time_ns;
-    PV_TRY(set_function(s, inv, err));
+    v->begin_ns = s->e->time_ns;
+    PV_TRY(set_function(s, v, err));
     PV_TRY(pv_stitch_request_entity(s, v, err));
-    PV_TRY(measure(s, inv->request.obj, "body_hash", "body_len", err));
+    PV_TRY(measure(s, v->request, "body_hash", "body_len", err));
     if (by->len == PV_CALL_ID_BYTES)
         memcpy(caller_id.bytes, by->bytes, PV_CALL_ID_BYTES);
     if (!pv_call_id_is_none(&caller_id)) {
         PV_TRY(pv_stitch_inv(s, &caller_id, &caller, err));
-        inv->caller = caller->inv.id;
+        v->caller = caller->id;
         return 0;
     }
     PV_TRY(pv_stitch_intern_field(s, "remote", &remote, err));
     PV_TRY(pv_stitch_named(s, PV_N_CLIENT, remote, 0, 0, &client, err));
-    return pv_stitch_edge(s, inv->request.node, client->versions.node, PV_R_ATTRIBUTED, s->seq,
-                          err);
+    return pv_stitch_edge(s, v->request, client->versions.node, PV_R_ATTRIBUTED, s->seq, err);
 }
 
 /* The response depends on the unit as far as it is known; each side's event may add to it. */
-static int respond(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int respond(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     PV_TRY(pv_stitch_response_entity(s, v, err));
-    v->inv.unit.frozen = 1;
-    return pv_stitch_edge(s, v->inv.response.node, v->inv.unit.node, PV_R_GENERATED, s->seq, err);
+    v->unit.frozen = 1;
+    return pv_stitch_edge(s, v->response, v->unit.node, PV_R_GENERATED, s->seq, err);
 }
 
-static int on_response(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_response(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
-    v->inv.status = number(s, "status");
-    v->inv.end_ns = s->e->time_ns;
-    PV_TRY(pv_stitch_intern_field(s, "outcome", &v->inv.outcome, err));
+    v->status = number(s, "status");
+    v->end_ns = s->e->time_ns;
+    PV_TRY(pv_stitch_intern_field(s, "outcome", &v->outcome, err));
     PV_TRY(respond(s, v, err));
-    return measure(s, v->inv.response.obj, "body_hash", "body_len", err);
+    return measure(s, v->response, "body_hash", "body_len", err);
 }
 
-static int on_begin(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_begin(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     union pv_s_value *alias = NULL, *grp = NULL;
-    PV_TRY(set_function(s, &v->inv, err));
+    PV_TRY(set_function(s, v, err));
     PV_TRY(pv_stitch_request_entity(s, v, err));
-    if (!v->inv.begin_ns)
-        v->inv.begin_ns = s->e->time_ns;
+    if (!v->begin_ns)
+        v->begin_ns = s->e->time_ns;
     PV_TRY(
         pv_state_find(s->state, PV_S_ALIAS_INST, s->domain, number(s, "instance"), 0, &alias, err));
     if (!alias)
         return 0;
     PV_TRY(pv_stitch_group_by_id(s, alias->alias.id, &grp, err));
-    v->inv.grp = grp->group.id;
-    grp->group.inv = v->inv.id;
+    v->grp = grp->group.id;
+    grp->group.inv = v->id;
     pv_state_touch(s->state, grp);
     return pv_stitch_link_stdio(s, grp, err);
 }
 
-static int on_end(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_end(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     PV_TRY(respond(s, v, err));
-    if (!v->inv.end_ns) {
-        v->inv.end_ns = s->e->time_ns;
-        PV_TRY(pv_stitch_intern_field(s, "outcome", &v->inv.outcome, err));
-        PV_TRY(measure(s, v->inv.response.obj, "body_hash", "body_len", err));
+    if (!v->end_ns) {
+        v->end_ns = s->e->time_ns;
+        PV_TRY(pv_stitch_intern_field(s, "outcome", &v->outcome, err));
+        PV_TRY(measure(s, v->response, "body_hash", "body_len", err));
     }
     return 0;
 }
@@ -202,39 +173,39 @@ static int on_prepared(struct pv_stitch *s, struct pv_err *err)
     return pv_stitch_link_stdio(s, grp, err);
 }
 
-static int add_exchange(struct pv_stitch *s, union pv_s_value *v, const struct pv_s_exchange *x,
+static int add_exchange(struct pv_stitch *s, struct pv_s_inv *v, const struct pv_s_exchange *x,
                         struct pv_err *err)
 {
     union pv_s_value *conn = NULL, *slot = NULL;
     uint64_t c = number(s, "connection");
-    PV_TRY(pv_state_get(s->state, PV_S_CONN, v->inv.id, c, 0, &conn, NULL, err));
+    PV_TRY(pv_state_get(s->state, PV_S_CONN, v->id, c, 0, &conn, NULL, err));
     uint64_t index = conn->conn.n++;
     pv_state_touch(s->state, conn);
-    PV_TRY(pv_state_get(s->state, PV_S_EXCHANGE, v->inv.id, c, index, &slot, NULL, err));
+    PV_TRY(pv_state_get(s->state, PV_S_EXCHANGE, v->id, c, index, &slot, NULL, err));
     slot->exchange = *x;
-    v->inv.unit.frozen = 1;
-    PV_TRY(pv_stitch_edge(s, x->sent_node, v->inv.unit.node, PV_R_GENERATED, s->seq, err));
-    return pv_stitch_link_exchange(s, v->inv.id, c, index, err);
+    v->unit.frozen = 1;
+    PV_TRY(pv_stitch_edge(s, x->sent_node, v->unit.node, PV_R_GENERATED, s->seq, err));
+    return pv_stitch_link_exchange(s, v->id, c, index, err);
 }
 
 /* What was refused is a thing of its own: nothing came of it, but it shows what was tried. */
-static int refused(struct pv_stitch *s, union pv_s_value *v, const char *text, struct pv_err *err)
+static int refused(struct pv_stitch *s, struct pv_s_inv *v, const char *text, struct pv_err *err)
 {
     struct pv_s_versions d;
     uint64_t name = 0;
     PV_TRY(pv_stitch_intern(s, text, &name, err));
     const struct pv_new_object o = {
-        .type = PV_N_DENIED, .inv = v ? v->inv.id : 0, .name = name, .flags = PV_NF_DENIED};
+        .type = PV_N_DENIED, .inv = v ? v->id : 0, .name = name, .flags = PV_NF_DENIED};
     PV_TRY(pv_stitch_object(s, &o, &d, err));
     if (!v)
         return 0;
-    v->inv.unit.frozen = 1;
-    return pv_stitch_edge(s, d.node, v->inv.unit.node, PV_R_GENERATED, s->seq, err);
+    v->unit.frozen = 1;
+    return pv_stitch_edge(s, d.node, v->unit.node, PV_R_GENERATED, s->seq, err);
 }
 
-static int on_call(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_call(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
-    union pv_s_value *callee = NULL;
+    struct pv_s_inv *callee = NULL;
     struct pv_call_id id = {{0}};
     char name[PV_NAME_MAX + 1], reason[200], text[300];
     const struct pv_value *field = pv_event_field(s->e, "callee");
@@ -249,25 +220,25 @@ static int on_call(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
     PV_TRY(pv_stitch_inv(s, &id, &callee, err));
     PV_TRY(pv_stitch_request_entity(s, callee, err));
     PV_TRY(pv_stitch_response_entity(s, callee, err));
-    callee->inv.caller = v->inv.id;
+    callee->caller = v->id;
     /* Caller's and callee's view of a payload are one entity with two witnesses. */
     const struct pv_s_exchange x = {.sent_ns = s->e->time_ns,
-                                    .sent_node = callee->inv.request.node,
-                                    .sent_obj = callee->inv.request.obj,
-                                    .received_node = callee->inv.response.node,
-                                    .received_obj = callee->inv.response.obj};
+                                    .sent_node = callee->request,
+                                    .sent_obj = callee->request,
+                                    .received_node = callee->response,
+                                    .received_obj = callee->response};
     return add_exchange(s, v, &x, err);
 }
 
-static int receive(struct pv_stitch *s, union pv_s_value *v, uint64_t node, struct pv_err *err)
+static int receive(struct pv_stitch *s, struct pv_s_inv *v, uint64_t node, struct pv_err *err)
 {
-    PV_TRY(pv_stitch_open_version(s, &v->inv.unit, err));
-    return pv_stitch_edge(s, v->inv.unit.node, node, PV_R_USED, s->seq, err);
+    PV_TRY(pv_stitch_open_version(s, &v->unit, err));
+    return pv_stitch_edge(s, v->unit.node, node, PV_R_USED, s->seq, err);
 }
 
-static int on_call_return(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_call_return(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
-    union pv_s_value *callee = NULL;
+    struct pv_s_inv *callee = NULL;
     struct pv_call_id id = {{0}};
     const struct pv_value *field = pv_event_field(s->e, "callee");
     if (field->len == PV_CALL_ID_BYTES)
@@ -276,8 +247,8 @@ static int on_call_return(struct pv_stitch *s, union pv_s_value *v, struct pv_er
         return 0;
     PV_TRY(pv_stitch_inv(s, &id, &callee, err));
     PV_TRY(pv_stitch_response_entity(s, callee, err));
-    PV_TRY(measure(s, callee->inv.response.obj, "body_hash", "body_len", err));
-    return receive(s, v, callee->inv.response.node, err);
+    PV_TRY(measure(s, callee->response, "body_hash", "body_len", err));
+    return receive(s, v, callee->response, err);
 }
 
 static int endpoint(struct pv_stitch *s, const char *host, union pv_s_value **ret,
@@ -294,7 +265,7 @@ static int endpoint(struct pv_stitch *s, const char *host, union pv_s_value **re
 
 /* Version 0 of an endpoint stands for what it gives, each further one for what it was given at one
  * time: what it does in between is out of sight. */
-static int on_egress(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_egress(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     union pv_s_value *end = NULL;
     struct pv_s_versions sent, received;
@@ -312,11 +283,11 @@ static int on_egress(struct pv_stitch *s, union pv_s_value *v, struct pv_err *er
     (void)snprintf(text, sizeof text, "%s %s", method, target);
     PV_TRY(pv_stitch_intern(s, text, &name, err));
     PV_TRY(endpoint(s, host, &end, err));
-    struct pv_new_object o = {.type = PV_N_SENT, .inv = v->inv.id, .name = name};
+    struct pv_new_object o = {.type = PV_N_SENT, .inv = v->id, .name = name};
     PV_TRY(pv_stitch_object(s, &o, &sent, err));
     o.type = PV_N_RECEIVED;
     PV_TRY(pv_stitch_object(s, &o, &received, err));
-    PV_TRY(pv_stitch_edge(s, received.node, end->versions.first, PV_R_DERIVED, s->seq, err));
+    PV_TRY(pv_stitch_edge(s, received.node, end->versions.obj, PV_R_DERIVED, s->seq, err));
     PV_TRY(pv_stitch_sibling(s, &end->versions, err));
     PV_TRY(pv_stitch_edge(s, end->versions.node, sent.node, PV_R_DERIVED, s->seq, err));
     /* An answer depends on what was asked; in a tunnel nobody can say which is which. */
@@ -331,14 +302,14 @@ static int on_egress(struct pv_stitch *s, union pv_s_value *v, struct pv_err *er
     return add_exchange(s, v, &x, err);
 }
 
-static int on_egress_end(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_egress_end(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     union pv_s_value *conn = NULL, *slot = NULL;
     uint64_t c = number(s, "connection");
-    PV_TRY(pv_state_find(s->state, PV_S_CONN, v->inv.id, c, 0, &conn, err));
+    PV_TRY(pv_state_find(s->state, PV_S_CONN, v->id, c, 0, &conn, err));
     if (!conn || conn->conn.n == 0)
         return 0;
-    PV_TRY(pv_state_find(s->state, PV_S_EXCHANGE, v->inv.id, c, conn->conn.n - 1, &slot, err));
+    PV_TRY(pv_state_find(s->state, PV_S_EXCHANGE, v->id, c, conn->conn.n - 1, &slot, err));
     if (!slot || !slot->exchange.is_egress)
         return 0;
     struct pv_s_exchange *x = &slot->exchange;
@@ -349,18 +320,18 @@ static int on_egress_end(struct pv_stitch *s, union pv_s_value *v, struct pv_err
     return number(s, "received_len") ? receive(s, v, x->received_node, err) : 0;
 }
 
-static int on_connection(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_connection(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     union pv_s_value *alias = NULL;
     PV_TRY(
         pv_state_find(s->state, PV_S_ALIAS_INST, s->domain, number(s, "instance"), 0, &alias, err));
     if (!alias)
         return 0;
-    return pv_stitch_link_connection(s, v->inv.id, number(s, "connection"), alias->alias.id,
+    return pv_stitch_link_connection(s, v->id, number(s, "connection"), alias->alias.id,
                                      number(s, "source_port"), err);
 }
 
-static int on_denied(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_denied(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     char what[100], object[400], reason[200], text[800];
     pv_event_get_text(s->e, "what", what, sizeof what);
@@ -372,7 +343,7 @@ static int on_denied(struct pv_stitch *s, union pv_s_value *v, struct pv_err *er
 
 /* What a micro-VM's monitor saw: it mediates everything, so what the function read is all there
  * is. Files that it can write vanish with it. */
-static int on_access(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_access(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     char what[32], path[PV_PATH_MAX], text[PV_PATH_MAX + 64];
     union pv_s_value *file = NULL;
@@ -390,10 +361,10 @@ static int on_access(struct pv_stitch *s, union pv_s_value *v, struct pv_err *er
     file->versions.frozen = 1;
     /* The gateway may have said already what left because of it: so it counts from the beginning.
      */
-    return pv_stitch_edge(s, v->inv.unit.first, file->versions.node, PV_R_USED, s->seq, err);
+    return pv_stitch_edge(s, v->unit.obj, file->versions.node, PV_R_USED, s->seq, err);
 }
 
-static int on_limit(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_limit(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     char limit[64], text[128];
     pv_event_get_text(s->e, "limit", limit, sizeof limit);
@@ -402,7 +373,7 @@ static int on_limit(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err
     return v ? refused(s, v, text, err) : 0;
 }
 
-static int on_alarm(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_alarm(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     char what[32], object[PV_PATH_MAX], text[PV_PATH_MAX + 64];
     pv_event_get_text(s->e, "what", what, sizeof what);
@@ -427,7 +398,7 @@ static int on_secret(struct pv_stitch *s, struct pv_err *err)
     return pv_stitch_measure(s, secret->versions.obj, 0, pv_event_field(s->e, "content_hash"), err);
 }
 
-static int on_call_event(struct pv_stitch *s, union pv_s_value *v, struct pv_err *err)
+static int on_call_event(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     switch ((unsigned)s->e->kind) {
     case PV_K_REQUEST:
@@ -455,10 +426,12 @@ static int on_call_event(struct pv_stitch *s, union pv_s_value *v, struct pv_err
 
 int pv_stitch_inside(struct pv_stitch *s, struct pv_err *err)
 {
-    union pv_s_value *v = NULL;
+    struct pv_s_inv *v = NULL;
     if (!pv_call_id_is_none(&s->e->invocation)) {
         PV_TRY(pv_stitch_inv(s, &s->e->invocation, &v, err));
-        s->inv = v->inv.id;
+        s->inv = v->id;
+        s->back = v->events_end ? s->seq + 1 - v->events_end : 0;
+        v->events_end = s->seq + 1;
     }
     switch ((unsigned)s->e->kind) {
     case PV_K_INSTANCE_PREPARED:

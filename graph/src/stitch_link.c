@@ -4,7 +4,7 @@
 #include "stitch_core.h"
 
 /* One of an instance's three pipes with the payload it carries. */
-static int link_one(struct pv_stitch *s, struct pv_s_group *g, union pv_s_value *inv, unsigned fd,
+static int link_one(struct pv_stitch *s, struct pv_s_group *g, struct pv_s_inv *inv, unsigned fd,
                     struct pv_err *err)
 {
     union pv_s_value *alias = NULL, *pipe = NULL;
@@ -22,31 +22,25 @@ static int link_one(struct pv_stitch *s, struct pv_s_group *g, union pv_s_value 
     pv_state_touch(s->state, pipe);
     if (fd == 0) {
         PV_TRY(pv_stitch_request_entity(s, inv, err));
-        return pv_stitch_edge(s, alias->alias.id2, inv->inv.request.node, PV_R_DERIVED, s->seq,
-                              err);
+        return pv_stitch_edge(s, alias->alias.id2, inv->request, PV_R_DERIVED, s->seq, err);
     }
     if (fd == 1) {
         PV_TRY(pv_stitch_response_entity(s, inv, err));
-        return pv_stitch_edge(s, inv->inv.response.node, pipe->versions.node, PV_R_DERIVED, s->seq,
-                              err);
+        return pv_stitch_edge(s, inv->response, pipe->versions.node, PV_R_DERIVED, s->seq, err);
     }
-    if (!inv->inv.log_node) {
+    if (!inv->log) {
         struct pv_s_versions log;
-        const struct pv_new_object o = {
-            .type = PV_N_LOG, .inv = inv->inv.id, .name = inv->inv.function};
+        const struct pv_new_object o = {.type = PV_N_LOG, .inv = inv->id, .name = inv->function};
         PV_TRY(pv_stitch_object(s, &o, &log, err));
-        inv->inv.log_node = log.node;
-        pv_state_touch(s->state, inv);
+        inv->log = log.obj;
     }
-    return pv_stitch_edge(s, inv->inv.log_node, pipe->versions.node, PV_R_DERIVED, s->seq, err);
+    return pv_stitch_edge(s, inv->log, pipe->versions.node, PV_R_DERIVED, s->seq, err);
 }
 
 int pv_stitch_link_stdio(struct pv_stitch *s, union pv_s_value *grp, struct pv_err *err)
 {
-    union pv_s_value *inv = NULL;
-    if (!grp->group.inv)
-        return 0;
-    PV_TRY(pv_stitch_inv_by_id(s, grp->group.inv, &inv, err));
+    struct pv_s_inv *inv = NULL;
+    PV_TRY(pv_invs_by_id(s->invs, grp->group.inv, &inv, err));
     if (!inv)
         return 0;
     pv_state_touch(s->state, grp);

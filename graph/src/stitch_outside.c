@@ -288,7 +288,8 @@ static int reads(struct pv_stitch *s, uint64_t object, struct pv_s_versions *p,
 /* What left on stdout or stderr after its payload was linked belongs to the payload as well. */
 static int revise_written(struct pv_stitch *s, struct pv_s_versions *x, struct pv_err *err)
 {
-    union pv_s_value *grp = NULL, *inv = NULL;
+    union pv_s_value *grp = NULL;
+    struct pv_s_inv *inv = NULL;
     if (!x->frozen)
         return 0;
     PV_TRY(pv_stitch_revise(s, x, 0, err));
@@ -297,10 +298,10 @@ static int revise_written(struct pv_stitch *s, struct pv_s_versions *x, struct p
     PV_TRY(pv_stitch_group_by_id(s, s->grp, &grp, err));
     if (!grp || !(grp->group.linked & 1ull << (x->role - 1)))
         return 0;
-    PV_TRY(pv_stitch_inv_by_id(s, grp->group.inv, &inv, err));
+    PV_TRY(pv_invs_by_id(s->invs, grp->group.inv, &inv, err));
     if (!inv)
         return 0;
-    uint64_t payload = x->role == 2 ? inv->inv.response.node : inv->inv.log_node;
+    uint64_t payload = x->role == 2 ? inv->response : inv->log;
     return pv_stitch_edge(s, payload, x->node, PV_R_DERIVED, s->seq, err);
 }
 

@@ -29,13 +29,17 @@ static int tell_row(struct pv_graph *g, sqlite3_stmt *st, uint64_t base_ns, bool
     return tell(ctx, &m);
 }
 
-/* Events of a call are those that name it and those of its instance's processes. */
+/* Events of a call are those that name it, each of which leads to the one before, and those of its
+ * instance's processes. */
 static const char timeline_sql[] =
     "WITH RECURSIVE up(id, caller) AS (SELECT id, caller FROM inv WHERE call = ?1"
     "  UNION SELECT i.id, i.caller FROM inv i JOIN up ON i.id = up.caller AND ?2),"
     " down(id) AS (SELECT id FROM up WHERE NOT ?2 OR caller = 0"
     "  UNION SELECT i.id FROM inv i JOIN down ON i.caller = down.id AND i.caller > 0 AND ?2),"
-    " mine(seq, inv) AS (SELECT e.seq, d.id FROM down d JOIN event e ON e.inv = d.id AND e.inv > 0"
+    " named(seq, inv) AS (SELECT i.events_end - 1, d.id FROM down d JOIN inv i ON i.id = d.id"
+    "  AND i.events_end > 0 UNION SELECT e.seq - e.back, n.inv FROM named n"
+    "  JOIN event e ON e.seq = n.seq AND e.back > 0),"
+    " mine(seq, inv) AS (SELECT seq, inv FROM named"
     "  UNION SELECT e.seq, d.id FROM down d JOIN inv i ON i.id = d.id"
     "  JOIN event e ON e.grp = i.grp AND e.grp > 0)"
     " SELECT e.seq, e.entry, i.call, s.text FROM mine m JOIN event e ON e.seq = m.seq"

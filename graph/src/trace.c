@@ -172,9 +172,15 @@ int pv_graph_workflow(struct pv_graph *g, const char *call, struct pv_graph_resu
         "WITH RECURSIVE up(id, caller) AS (SELECT id, caller FROM inv WHERE call = ?"
         "  UNION SELECT i.id, i.caller FROM inv i JOIN up ON i.id = up.caller),"
         " down(id) AS (SELECT id FROM up WHERE caller = 0"
-        "  UNION SELECT i.id FROM inv i JOIN down ON i.caller = down.id AND i.caller > 0)"
-        " SELECT n.id FROM down JOIN obj o ON o.inv = down.id AND o.inv > 0"
-        " JOIN node n ON n.obj = o.id ORDER BY n.id",
+        "  UNION SELECT i.id FROM inv i JOIN down ON i.caller = down.id AND i.caller > 0),"
+        " objs(id) AS (SELECT i.unit FROM down JOIN inv i ON i.id = down.id"
+        "  UNION SELECT i.request FROM down JOIN inv i ON i.id = down.id WHERE i.request > 0"
+        "  UNION SELECT i.response FROM down JOIN inv i ON i.id = down.id WHERE i.response > 0"
+        "  UNION SELECT o.id FROM down JOIN obj o ON o.inv = down.id AND o.inv > 0"
+        "  AND " PV_NOT_OF_INV("o") ")"
+                                    " SELECT id FROM objs UNION SELECT v.id FROM objs JOIN "
+                                    "revision v ON v.obj = objs.id"
+                                    " ORDER BY 1",
         err));
     pv_bind_text(st, 1, call);
     while ((rc = pv_db_step(st, err)) == 1)

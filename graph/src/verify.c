@@ -166,13 +166,11 @@ static int check_event(struct check *c, struct pv_err *err)
     if (!entry || len <= PV_TAG_BYTES || len > PV_LOG_ENTRY_MAX)
         return bad(c, PV_GRAPH_BAD_EVENT, "event", seq, "its entry has a wrong length");
     pv_leaf_hash(entry, len, leaf);
-    if (!column_is(c->events, 2, leaf))
-        return bad(c, PV_GRAPH_BAD_EVENT, "event", seq, "its entry does not give its leaf hash");
     memcpy(link, c->chain, PV_HASH_BYTES);
     memcpy(link + PV_HASH_BYTES, leaf, PV_HASH_BYTES);
     pv_sha256(link, sizeof link, c->chain);
-    if (!column_is(c->events, 3, c->chain))
-        return bad(c, PV_GRAPH_BAD_EVENT, "event", seq, "it does not continue the chain");
+    if (!column_is(c->events, 2, c->chain))
+        return bad(c, PV_GRAPH_BAD_EVENT, "event", seq, "its entry does not continue the chain");
     int rc = check_log(c, seq, entry, len, leaf, err);
     if (rc != 0)
         return rc;
@@ -206,7 +204,8 @@ static int check_columns(struct check *c, struct pv_err *err)
 {
     pv_autostmt sqlite3_stmt *a = NULL;
     pv_autostmt sqlite3_stmt *b = NULL;
-    static const char sql[] = "SELECT seq, kind, domain, inv, grp, time_ns FROM event ORDER BY seq";
+    static const char sql[] =
+        "SELECT seq, kind, domain, inv, back, grp, time_ns FROM event ORDER BY seq";
     PV_TRY(pv_db_prepare(c->db, &a, sql, err));
     PV_TRY(pv_db_prepare(c->again->db, &b, sql, err));
     for (;;) {
@@ -216,7 +215,7 @@ static int check_columns(struct check *c, struct pv_err *err)
         PV_TRY(rb);
         if (!ra && !rb)
             return 0;
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < 7; i++)
             if (ra != rb || pv_col_u64(a, i) != pv_col_u64(b, i))
                 return bad(c, PV_GRAPH_BAD_EVENT, "event", pv_col_u64(ra ? a : b, 0),
                            "a column is not what its entry says");
@@ -302,8 +301,8 @@ static int prepare(struct check *c, const char *path, int log_dir_fd, struct pv_
     int rc = check_schema(c, err);
     if (rc != 0)
         return rc;
-    PV_TRY(pv_db_prepare(c->db, &c->events,
-                         "SELECT seq, entry, leaf, chain FROM event ORDER BY seq", err));
+    PV_TRY(
+        pv_db_prepare(c->db, &c->events, "SELECT seq, entry, chain FROM event ORDER BY seq", err));
     PV_TRY(pv_db_prepare(c->db, &c->checkpoints,
                          "SELECT root, chain, note FROM checkpoint WHERE size = ?", err));
     c->log_dir_fd = log_dir_fd;

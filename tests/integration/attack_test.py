@@ -244,18 +244,18 @@ def edit_row(sql, table):
 
 ROWS = [
     edit_row("UPDATE event SET time_ns = time_ns + 1 WHERE seq = 20", "e20"),
-    edit_row("UPDATE event SET leaf = zeroblob(32) WHERE seq = 21", "e21"),
+    edit_row("UPDATE event SET back = back + 1 WHERE seq = 21", "e21"),
     edit_row("UPDATE event SET chain = zeroblob(32) WHERE seq = 22", "e22"),
     edit_row("UPDATE event SET entry = substr(entry, 1, length(entry) - 1)"
              " || CASE substr(entry, -1) WHEN x'00' THEN x'01' ELSE x'00' END WHERE seq = 23", "e23"),
-    edit_row("CREATE TRIGGER t AFTER INSERT ON node BEGIN DELETE FROM edge; END", "trigger t"),
+    edit_row("CREATE TRIGGER t AFTER INSERT ON obj BEGIN DELETE FROM edge; END", "trigger t"),
     edit_row("DROP INDEX obj_inv", "index obj_inv"),
     edit_row("DROP TABLE edge", "table edge"),
     edit_row("DELETE FROM event WHERE seq = 30", "e30"),
     edit_row("UPDATE checkpoint SET root = zeroblob(32)", "checkpoint"),
     edit_row("UPDATE checkpoint SET note = replace(note, char(10), ' ')", "checkpoint"),
     edit_row("UPDATE inv SET status = 201 WHERE id = 1", "inv id=1 "),
-    edit_row("UPDATE node SET version = version + 1 WHERE id = 3", "node id=3 "),
+    edit_row("UPDATE obj SET seq = seq + 1 WHERE id = 3", "obj id=3 "),
     edit_row("UPDATE obj SET type = type + 1 WHERE id = 2", "obj id=2 "),
     edit_row("UPDATE str SET text = text || 'x' WHERE id = 2", "str"),
     edit_row("DELETE FROM edge WHERE (src, seq, dst) IN (SELECT src, seq, dst FROM edge LIMIT 1)",
