@@ -61,6 +61,14 @@ static int64_t map_file(struct pv_vm *vm, const struct pv_mapping *wanted, int f
         return rc;
     w.file = true;
     w.name = name;
+    if (source.host_fd >= 0) {
+        w.dev = source.dev;
+        w.ino = source.ino;
+    }
+    if (pv_space_holds(&vm->space, &w)) {
+        rc = pv_space_protect(&vm->space, w.at, w.len, w.prot);
+        return rc < 0 ? rc : (int64_t)w.at;
+    }
     int64_t at = pv_space_map(&vm->space, &w);
     if (at < 0)
         return at;

@@ -59,6 +59,7 @@ void pv_shim_freeze(struct pv_vm *vm)
     for (int fd = 0; fd < 3; fd++)
         if (pv_files_fstat(vm->files, fd, &s->stat[fd]) < 0)
             vm->shim &= ~(uint32_t)PV_SHIM_STAT;
+    vm->memory.complete = true;
     pv_space_brk_ahead(&vm->space, BRK_AHEAD);
 }
 

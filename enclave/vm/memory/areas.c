@@ -123,7 +123,7 @@ int pv_areas_cut(struct pv_space *s, uint64_t start, uint64_t end)
 static bool alike(const struct pv_area *a, const struct pv_area *b)
 {
     return a->end == b->start && a->prot == b->prot && a->shared == b->shared &&
-           a->file == b->file && a->name == b->name &&
+           a->file == b->file && a->dev == b->dev && a->ino == b->ino && a->name == b->name &&
            (!pv_areas_counts(a) || a->offset + (a->end - a->start) == b->offset);
 }
 

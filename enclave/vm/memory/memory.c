@@ -64,7 +64,7 @@ int pv_memory_new(struct pv_memory *m, uint64_t frame_bytes, struct pv_err *err)
     m->tables_next = PV_PT_BASE;
     m->tables_end = m->frames_at = PV_PT_BASE + tables;
     m->n_frames = frame_bytes / PV_PAGE;
-    m->high_hint = m->high_floor = m->n_frames;
+    m->high_hint = m->high_floor = m->high_populated = m->n_frames;
     m->bytes = m->frames_at + m->n_frames * PV_PAGE;
     PV_TRY(bitmaps_new(m, err));
     m->fd = memfd_create("provost-vm", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -189,15 +189,32 @@ static uint64_t find_down(const struct pv_memory *m, uint64_t before)
 }
 
 /* The host's pages of the next frames are made in one go while a program starts: a page that is
- * there costs the guest a fraction of the fault of one that is not. */
-static void populate(struct pv_memory *m, uint64_t i)
+ * there costs a fraction of the fault of one that is not. */
+static void populate(const struct pv_memory *m, uint64_t first, uint64_t n)
+{
+    (void)madvise(m->base + m->frames_at + first * PV_PAGE, n * PV_PAGE, POPULATE_WRITE);
+}
+
+static void populate_up(struct pv_memory *m, uint64_t i)
 {
     uint64_t n = m->n_frames - i < POPULATED ? m->n_frames - i : POPULATED;
 
-    if (m->clone || i < m->populated)
+    if (m->clone || m->complete || i < m->populated)
         return;
-    (void)madvise(m->base + m->frames_at + i * PV_PAGE, n * PV_PAGE, POPULATE_WRITE);
+    populate(m, i, n);
     m->populated = i + n;
+}
+
+static void populate_down(struct pv_memory *m, uint64_t i)
+{
+    uint64_t first = i < POPULATED ? 0 : i + 1 - POPULATED;
+
+    if (m->complete || i >= m->high_populated)
+        return;
+    if (first < m->populated)
+        first = m->populated < i ? m->populated : i;
+    populate(m, first, i + 1 - first);
+    m->high_populated = first;
 }
 
 static uint64_t find_low(struct pv_memory *m)
@@ -211,7 +228,7 @@ static uint64_t find_low(struct pv_memory *m)
     m->low_hint = i + 1;
     if (i + 1 > m->low_end) {
         m->low_end = i + 1;
-        populate(m, i);
+        populate_up(m, i);
     }
     return i;
 }
@@ -223,8 +240,10 @@ static uint64_t find_high(struct pv_memory *m)
     if (i >= m->n_frames || i < m->low_end)
         return m->n_frames; /* the two meet: what is never written does not lie among the rest */
     m->high_hint = i;
-    if (i < m->high_floor)
+    if (i < m->high_floor) {
         m->high_floor = i;
+        populate_down(m, i);
+    }
     return i;
 }
 

@@ -226,6 +226,8 @@ int64_t pv_space_map(struct pv_space *s, const struct pv_mapping *w)
     struct pv_area area = {.start = start,
                            .end = start + len,
                            .offset = w->offset,
+                           .dev = w->dev,
+                           .ino = w->ino,
                            .name = pv_areas_name(s, w->name),
                            .prot = (uint8_t)w->prot,
                            .shared = (w->flags & MAP_TYPE) != MAP_PRIVATE,
@@ -239,6 +241,36 @@ int64_t pv_space_map(struct pv_space *s, const struct pv_mapping *w)
         return -ENOMEM;
     }
     return at;
+}
+
+/* Whether every page of the range has a frame that is never written. */
+static bool is_pristine(const struct pv_space *s, uint64_t start, uint64_t end)
+{
+    for (uint64_t va = start; va < end;) {
+        const uint64_t *entry = pv_tables_find(s->memory, va);
+        uint64_t stop = until(s, va, end);
+
+        for (; entry && va < stop; va += PV_PAGE, entry++)
+            if (!(*entry & PV_PTE_FRAME) ||
+                !pv_memory_is_high(s->memory, *entry & PV_PTE_ADDRESS))
+                return false;
+        if (va < stop)
+            return false;
+    }
+    return true;
+}
+
+bool pv_space_holds(const struct pv_space *s, const struct pv_mapping *w)
+{
+    const struct pv_area *a = pv_space_area(s, w->at);
+    bool asked = w->ino && (w->flags & MAP_FIXED) && (w->flags & MAP_TYPE) == MAP_PRIVATE &&
+                 !(w->prot & PROT_WRITE) && w->at % PV_PAGE == 0;
+
+    if (!asked || !a || w->len > a->end - w->at)
+        return false;
+    uint64_t end = w->at + pv_page_up(w->len);
+    return a->dev == w->dev && a->ino == w->ino && !a->shared && !(a->prot & PROT_WRITE) &&
+           a->offset + (w->at - a->start) == w->offset && is_pristine(s, w->at, end);
 }
 
 /* 0 when a range of pages makes sense. */
@@ -375,8 +407,12 @@ static int move_pages(struct pv_space *s, uint64_t from, uint64_t len, uint64_t 
 static int64_t grow_or_move(struct pv_space *s, const struct pv_area *a, uint64_t at, uint64_t old,
                             uint64_t len, int flags, uint64_t to)
 {
-    struct pv_mapping w = {
-        .len = len - old, .prot = a->prot, .file = a->file, .name = s->names[a->name]};
+    struct pv_mapping w = {.len = len - old,
+                           .prot = a->prot,
+                           .file = a->file,
+                           .name = s->names[a->name],
+                           .dev = a->dev,
+                           .ino = a->ino};
     uint64_t offset = pv_areas_counts(a) ? a->offset + (at - a->start) : 0;
 
     w.flags = (a->shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE;
@@ -400,7 +436,9 @@ static int64_t grow_or_move(struct pv_space *s, const struct pv_area *a, uint64_
                             .flags = w.flags | (flags & MREMAP_FIXED ? MAP_FIXED : 0),
                             .file = w.file,
                             .name = name,
-                            .offset = offset};
+                            .offset = offset,
+                            .dev = w.dev,
+                            .ino = w.ino};
     int64_t place = pv_space_map(s, &w);
     if (place < 0)
         return place;

@@ -11,8 +11,9 @@ enum { PV_AREAS_MAX = 16384, PV_AREA_NAMES_MAX = 256, PV_AREA_NAME_BYTES = 128 }
 
 struct pv_area {
     uint64_t start, end;
-    uint64_t offset; /* within the file; 0 for none */
-    uint16_t name;   /* index of its name, 0: none */
+    uint64_t offset;   /* within the file; 0 for none */
+    uint64_t dev, ino; /* the file, where it is one of the host's; else 0 */
+    uint16_t name;     /* index of its name, 0: none */
     uint8_t prot;
     bool shared;
     bool file; /* a file's contents, whether or not there was room for its name */
@@ -38,6 +39,7 @@ struct pv_mapping {
     bool file;        /* the contents are a file's, which the caller fills in */
     const char *name; /* as /proc/self/maps shows it; "" for none */
     uint64_t offset;
+    uint64_t dev, ino; /* a file of the host's, which nobody changes; else 0 */
 };
 
 PV_MUST_CHECK int pv_space_init(struct pv_space *s, struct pv_memory *m, struct pv_err *err);
@@ -50,6 +52,10 @@ PV_MUST_CHECK int pv_space_copy(struct pv_space *s, const struct pv_space *from,
  * the caller's to fill in. */
 int64_t pv_space_map(struct pv_space *s, const struct pv_mapping *what);
 int64_t pv_space_unmap(struct pv_space *s, uint64_t at, uint64_t len);
+/* Whether the new mapping's contents lie at its place already: of the same file, and never written
+ * since. Dynamic loaders map a library as a whole and then its parts over that. A change of
+ * protection is then all that is left to do. */
+bool pv_space_holds(const struct pv_space *s, const struct pv_mapping *what);
 int64_t pv_space_protect(struct pv_space *s, uint64_t at, uint64_t len, int prot);
 int64_t pv_space_remap(struct pv_space *s, uint64_t at, uint64_t old_len, uint64_t len, int flags,
                        uint64_t to);

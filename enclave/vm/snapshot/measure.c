@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <gcrypt.h>
 #include <string.h>
+#include <sys/mman.h>
 
+enum { POPULATE_READ = 22 /* MADV_POPULATE_READ, Linux 5.14 */ };
 static const char label[] = "provost-vm-image-1";
 
 static void add_word(gcry_md_hd_t md, uint64_t v)
@@ -55,6 +57,7 @@ static void add_memory(gcry_md_hd_t md, const struct pv_vm_image *image)
         if (at < 0)
             return;
         end = lseek(image->fd, at, SEEK_HOLE);
+        (void)madvise(image->base + at, (size_t)(end - at), POPULATE_READ);
         for (; at < end; at += PV_PAGE) {
             if (!memcmp(image->base + at, zero, PV_PAGE))
                 continue;
