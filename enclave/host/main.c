@@ -17,6 +17,7 @@ enum { SLOTS_MAX = 1024 };
 struct start {
     struct pv_role_start role;
     uint32_t uid, gid, n_slots;
+    uint8_t machine; /* the supervisor's word about it (pv_vm_stand_by) */
     enum pv_cgroup_mode cgroup_mode;
     struct pv_slot_paths *slots; /* owned */
     int data, log, package, secrets;
@@ -31,6 +32,7 @@ static int read_slots(struct pv_reader *r, struct start *s, bool *ret_audit, str
     s->n_slots = pv_read_u32(r);
     mode = pv_read_u8(r);
     audit = pv_read_u8(r);
+    s->machine = pv_read_u8(r);
     if (r->failed || audit > 1 || s->n_slots == 0 || s->n_slots > SLOTS_MAX || mode > PV_CGROUP_V2)
         return pv_refuse(err, EBADMSG, "the start message's slots are malformed");
     *ret_audit = audit != 0;
@@ -107,7 +109,7 @@ static int make_seats(struct pv_host *h, unsigned n, struct pv_err *err)
 }
 
 /* Takes hold of the machine before the sandbox hides it. */
-static void open_microvm(struct pv_host *h)
+static void open_microvm(struct pv_host *h, uint8_t machine)
 {
     struct pv_err why = PV_ERR_INIT;
     bool wanted = h->spec.class == PV_CLASS_MICROVM ||
@@ -117,7 +119,7 @@ static void open_microvm(struct pv_host *h)
         return;
     if (h->spec.cpu_millis && h->spec.class == PV_CLASS_AUTO)
         (void)snprintf(h->unfit, sizeof h->unfit, "it has no CPU share of its own");
-    else if (pv_microvm_open(&why) < 0)
+    else if (pv_microvm_open(machine, &why) < 0)
         (void)snprintf(h->unfit, sizeof h->unfit, "%.255s", why.text);
     else
         h->microvm_open = true;
@@ -155,7 +157,7 @@ static int start(struct pv_host *h, struct pv_err *err)
         rc = make_seats(h, s.n_slots, err);
     }
     if (rc == 0) {
-        open_microvm(h);
+        open_microvm(h, s.machine);
         c = (struct pv_domain_config){&h->spec, s.uid,     s.gid,     s.n_slots, s.cgroup_mode,
                                       s.slots,  s.package, s.secrets, on_secret, h};
         rc = pv_process_class.create(&h->domain, &c, err);

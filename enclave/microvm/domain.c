@@ -100,8 +100,9 @@ static int start_slot(struct pv_microvm_domain *d, struct pv_microvm_slot *s, st
     return pv_worker_start(&s->worker, d->bell, err);
 }
 
-int pv_microvm_open(struct pv_err *err)
+int pv_microvm_open(uint8_t machine, struct pv_err *err)
 {
+    pv_vm_believe(machine);
     return pv_vm_available(err);
 }
 

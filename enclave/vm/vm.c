@@ -27,6 +27,16 @@ int pv_vm_available(struct pv_err *err)
     return pv_pagemap_open(err);
 }
 
+int pv_vm_stand_by(uint8_t *ret, struct pv_err *err)
+{
+    return pv_kvm_stand_by(ret, err);
+}
+
+void pv_vm_believe(uint8_t word)
+{
+    pv_kvm_believe(word);
+}
+
 const char *pv_vm_end_name(enum pv_vm_end end)
 {
     static const char *const names[] = {"exited", "finished", "signal", "deadline",

@@ -127,6 +127,7 @@ static void put_slots(struct pv_supervisor *s, const struct pv_host *h, struct p
     pv_buf_u32(&m->body, h->spec.concurrency);
     pv_buf_u8(&m->body, (uint8_t)s->cgroups.mode);
     pv_buf_u8(&m->body, s->config.audit);
+    pv_buf_u8(&m->body, s->machine);
     for (uint32_t slot = 0; slot < h->spec.concurrency; slot++)
         for (unsigned i = 0; i < PV_CG_COUNT; i++) {
             pv_cgroup_slot_path(&s->cgroups, h->group, (enum pv_controller)i, slot, path);

@@ -9,6 +9,7 @@
 #include "pv/log.h"
 #include "pv/own.h"
 #include "pv/role.h"
+#include "pv/vm.h"
 #include "requests.h"
 #include "roles.h"
 
@@ -115,6 +116,15 @@ static int open_producer(struct pv_supervisor *s, struct pv_err *err)
     return err->code ? err->code : -EIO;
 }
 
+/* Without it every host finds out for itself, and says what is missing. */
+static void stand_by(struct pv_supervisor *s)
+{
+    struct pv_err err = PV_ERR_INIT;
+
+    if (pv_vm_stand_by(&s->machine, &err) < 0)
+        pv_log(PV_LOG_INFO, "no micro-VMs: %s", err.text);
+}
+
 int pv_supervisor_open(struct pv_supervisor *s, const struct pv_config *c, struct pv_err *err)
 {
     static const char *const names[] = {"auditor", "stitcher", "gateway"};
@@ -140,6 +150,7 @@ int pv_supervisor_open(struct pv_supervisor *s, const struct pv_config *c, struc
     PV_TRY(open_cgroups(s, err));
     PV_TRY(open_signals(s, err));
     PV_TRY(pv_domains_adopt(&s->domains, err));
+    stand_by(s);
     return open_producer(s, err);
 }
 

@@ -93,6 +93,7 @@ struct pv_supervisor {
     uint64_t gateway_run;   /* counts the gateway's starts */
     uint32_t host_counter;  /* next user id offset */
     uint32_t group_counter; /* makes cgroup names of restarts differ */
+    uint8_t machine;        /* what the hosts are told of this machine's KVM (pv_vm_stand_by) */
     bool failed;            /* exit status */
     bool at_once;           /* a second signal: everything was killed */
 };

@@ -43,6 +43,7 @@ static void put_cgroups(struct host_driver *d, const struct pv_spec *spec, bool 
 
     pv_buf_u8(&m->body, v1 ? 1 : 0);
     pv_buf_u8(&m->body, 1);
+    pv_buf_u8(&m->body, 0); /* nobody has looked at the machine */
     for (unsigned slot = 0; slot < d->n_slots; slot++)
         for (unsigned i = 0; i < 3; i++) {
             char path[512] = "";

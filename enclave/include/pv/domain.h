@@ -185,8 +185,8 @@ extern const struct pv_domain_class pv_process_class;
  * have been called before that. */
 PV_MUST_CHECK int pv_microvm_create(struct pv_domain **ret, const struct pv_spec *spec,
                                     unsigned n_slots, struct pv_err *err);
-/* Takes hold of what the sandbox will hide. */
-PV_MUST_CHECK int pv_microvm_open(struct pv_err *err);
+/* Takes hold of what the sandbox will hide. machine: a word of pv_vm_stand_by, or 0. */
+PV_MUST_CHECK int pv_microvm_open(uint8_t machine, struct pv_err *err);
 /* From now on the calling process runs micro-VMs and nothing else: a system call list for all its
  * threads. */
 PV_MUST_CHECK int pv_microvm_seal(struct pv_err *err);

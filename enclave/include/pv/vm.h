@@ -30,6 +30,13 @@ struct pv_vm_image;
  * gives up its rights could not open later. */
 PV_MUST_CHECK int pv_vm_available(struct pv_err *err);
 
+/* As pv_vm_available, for a process that starts others: its probe guest stays, so that the kernel
+ * does not switch its code between "there are machines" and "there are none" (a millisecond each
+ * way) at every machine of theirs. ret: a word about this machine for pv_vm_believe, 0 for none. */
+PV_MUST_CHECK int pv_vm_stand_by(uint8_t *ret, struct pv_err *err);
+/* Before pv_vm_available, which then runs no probe guest of its own unless word is 0. */
+void pv_vm_believe(uint8_t word);
+
 /* When a response is complete. */
 enum pv_vm_finish {
     PV_VM_FINISH_EXIT,    /* when the program exits */

@@ -36,3 +36,7 @@ static inline uint64_t pv_kvm_tsc(void)
 
 /* Opens and probes at the first call; the same answer ever after. Any thread. */
 PV_MUST_CHECK int pv_kvm_get(const struct pv_kvm **ret, struct pv_err *err);
+
+/* pv_vm_stand_by and pv_vm_believe. */
+PV_MUST_CHECK int pv_kvm_stand_by(uint8_t *ret, struct pv_err *err);
+void pv_kvm_believe(uint8_t word);
