@@ -71,10 +71,10 @@ struct pv_outgoing {
 
 struct pv_host {
     struct pv_spec spec;
-    struct pv_domain *domain;  /* of processes */
-    struct pv_domain *microvm; /* NULL: there is none, or none any more */
-    char unfit[256];           /* why there is none, for people; "" else */
-    bool microvm_open, snapshot_told;
+    struct pv_domain *domain;
+    bool microvm;    /* the domain's class */
+    char unfit[PV_UNFIT_MAX]; /* why no micro-VM serves the function, for people; "" else */
+    bool snapshot_told;
     bool sealed; /* and says nothing of being ready before it is watched */
     struct pv_producer *producer;
     struct pv_log_file log;
@@ -103,8 +103,8 @@ void pv_prepare_tick(struct pv_host *h, uint64_t now_ns);
 void pv_prepare_idle(struct pv_host *h);
 /* Gives back what no waiting instance stands on, when nothing has run for a while. */
 void pv_prepare_trim(struct pv_host *h, uint64_t now_ns);
-/* The domain in which an instance of that mode is made. */
-struct pv_domain *pv_domain_for(const struct pv_host *h, enum pv_mode mode);
+/* Whether anything is to be prepared at all. */
+bool pv_prepare_may(const struct pv_host *h);
 /* Instances that have ended without an exit_fd. */
 void pv_invoke_finished(struct pv_host *h);
 /* A seat in which an instance could be prepared, or NULL. */

@@ -111,8 +111,7 @@ static uint64_t next_due(const struct pv_host *h, uint64_t now_ns)
         due = earlier(due, h->counts_ns);
     if (h->retry_ns > now_ns)
         due = earlier(due, h->retry_ns);
-    else if (h->tracing && !h->draining && !h->failure[0] &&
-             h->n_waiting < (h->decided ? h->wanted : 1) && pv_seat_vacant(h))
+    else if (pv_prepare_may(h) && h->n_waiting < (h->decided ? h->wanted : 1) && pv_seat_vacant(h))
         due = pv_record_room(h) ? now_ns : earlier(due, now_ns + ROOM_LOOK_NS);
     if (h->queue && !pv_record_room(h))
         due = earlier(due, now_ns + ROOM_LOOK_NS);
@@ -179,10 +178,8 @@ static int watch_all(struct pv_host *h, struct pv_err *err)
         return pv_fail(err, errno, "set the host's sockets up");
     PV_TRY(pv_watch(h, h->data, PV_EV_DATA, 0, EPOLLIN, err));
     PV_TRY(pv_watch(h, c->bell(h->domain), PV_EV_BELL, 0, EPOLLIN, err));
-    if (h->microvm)
-        PV_TRY(pv_watch(h, h->microvm->class->bell(h->microvm), PV_EV_BELL, 0, EPOLLIN, err));
     PV_TRY(pv_watch(h, h->control, PV_EV_CONTROL, 0, EPOLLIN, err));
-    for (unsigned i = 0; i < h->n_seats; i++) {
+    for (unsigned i = 0; !h->microvm && i < h->n_seats; i++) {
         PV_TRY(pv_watch(h, c->listener(h->domain, i, PV_BROKER_GATEWAY), PV_EV_GATEWAY, i, EPOLLIN,
                         err));
         PV_TRY(

@@ -18,34 +18,45 @@ struct start {
     struct pv_role_start role;
     uint32_t uid, gid, n_slots;
     uint8_t machine; /* the supervisor's word about it (pv_vm_stand_by) */
+    bool microvm;
     enum pv_cgroup_mode cgroup_mode;
     struct pv_slot_paths *slots; /* owned */
     int data, log, package, secrets;
 };
 
-static int read_slots(struct pv_reader *r, struct start *s, bool *ret_audit, struct pv_err *err)
+static int read_slots(struct pv_reader *r, struct start *s, struct pv_err *err)
 {
-    uint8_t mode, audit;
+    if (r->failed || s->n_slots == 0 || s->n_slots > SLOTS_MAX)
+        return pv_refuse(err, EBADMSG, "the start message's slots are malformed");
+    s->slots = s->microvm ? NULL : calloc(s->n_slots, sizeof *s->slots);
+    if (!s->slots && !s->microvm)
+        return pv_fail(err, ENOMEM, "start with %u slots", s->n_slots);
+    for (uint32_t i = 0; s->slots && i < s->n_slots; i++) {
+        pv_read_str(r, s->slots[i].memory, sizeof s->slots[i].memory);
+        pv_read_str(r, s->slots[i].pids, sizeof s->slots[i].pids);
+        pv_read_str(r, s->slots[i].cpu, sizeof s->slots[i].cpu);
+    }
+    return pv_reader_end(r, "the start message", err);
+}
+
+static int read_place(struct pv_reader *r, struct pv_host *h, struct start *s, struct pv_err *err)
+{
+    uint8_t mode, audit, microvm;
 
     s->uid = pv_read_u32(r);
     s->gid = pv_read_u32(r);
     s->n_slots = pv_read_u32(r);
     mode = pv_read_u8(r);
     audit = pv_read_u8(r);
+    microvm = pv_read_u8(r);
     s->machine = pv_read_u8(r);
-    if (r->failed || audit > 1 || s->n_slots == 0 || s->n_slots > SLOTS_MAX || mode > PV_CGROUP_V2)
-        return pv_refuse(err, EBADMSG, "the start message's slots are malformed");
-    *ret_audit = audit != 0;
+    pv_read_str(r, h->unfit, sizeof h->unfit);
+    if (audit > 1 || microvm > 1 || mode > PV_CGROUP_V2)
+        return pv_refuse(err, EBADMSG, "the start message is malformed");
+    h->audit = audit != 0;
+    s->microvm = microvm != 0;
     s->cgroup_mode = (enum pv_cgroup_mode)mode;
-    s->slots = calloc(s->n_slots, sizeof *s->slots);
-    if (!s->slots)
-        return pv_fail(err, ENOMEM, "start with %u slots", s->n_slots);
-    for (uint32_t i = 0; i < s->n_slots; i++) {
-        pv_read_str(r, s->slots[i].memory, sizeof s->slots[i].memory);
-        pv_read_str(r, s->slots[i].pids, sizeof s->slots[i].pids);
-        pv_read_str(r, s->slots[i].cpu, sizeof s->slots[i].cpu);
-    }
-    return pv_reader_end(r, "the start message", err);
+    return read_slots(r, s, err);
 }
 
 /* Fills in the host's producer, specification and descriptors, and what create needs. */
@@ -62,7 +73,7 @@ static int receive_start(struct pv_host *h, struct start *s, struct pv_err *err)
     if (!spec)
         return pv_refuse(err, EBADMSG, "the start message holds no specification");
     PV_TRY(pv_spec_decode(spec, len, &h->spec, err));
-    PV_TRY(read_slots(&r, s, &h->audit, err));
+    PV_TRY(read_place(&r, h, s, err));
     ring = pv_msg_take_fd(&m, 0);
     s->data = pv_msg_take_fd(&m, 1);
     s->log = pv_msg_take_fd(&m, 2);
@@ -108,30 +119,19 @@ static int make_seats(struct pv_host *h, unsigned n, struct pv_err *err)
     return 0;
 }
 
-/* Takes hold of the machine before the sandbox hides it. */
-static void open_microvm(struct pv_host *h, uint8_t machine)
+static int create_domain(struct pv_host *h, const struct start *s, struct pv_err *err)
 {
+    struct pv_domain_config c = {&h->spec, s->uid,     s->gid,     s->n_slots, s->cgroup_mode,
+                                 s->slots, s->package, s->secrets, on_secret,  h};
     struct pv_err why = PV_ERR_INIT;
-    bool wanted = h->spec.class == PV_CLASS_MICROVM ||
-                  (h->spec.class == PV_CLASS_AUTO && h->spec.prepare == PV_PREPARE_AUTO);
 
-    if (!wanted)
-        return;
-    if (h->spec.cpu_millis && h->spec.class == PV_CLASS_AUTO)
-        (void)snprintf(h->unfit, sizeof h->unfit, "it has no CPU share of its own");
-    else if (pv_microvm_open(machine, &why) < 0)
-        (void)snprintf(h->unfit, sizeof h->unfit, "%.255s", why.text);
-    else
-        h->microvm_open = true;
-}
-
-static int create_microvm(struct pv_host *h, unsigned n_slots, struct pv_err *err)
-{
-    if (!h->microvm_open)
-        return 0;
-    PV_TRY(pv_microvm_create(&h->microvm, &h->spec, n_slots, err));
-    if (h->producer)
-        h->microvm->unrecorded = pv_producer_unrecorded(h->producer);
+    if (!s->microvm)
+        return pv_process_class.create(&h->domain, &c, err);
+    if (pv_microvm_open(s->machine, &why) < 0)
+        return pv_refuse(err, ENOTSUP, "no micro-VM can run on this machine: %.255s", why.text);
+    PV_TRY(pv_microvm_class.create(&h->domain, &c, err));
+    h->microvm = true;
+    h->domain->unrecorded = pv_producer_unrecorded(h->producer);
     return 0;
 }
 
@@ -147,7 +147,6 @@ static int say_ready(struct pv_err *err)
 static int start(struct pv_host *h, struct pv_err *err)
 {
     struct start s = {.data = -1, .log = -1, .package = -1, .secrets = -1};
-    struct pv_domain_config c;
     int rc = receive_start(h, &s, err);
 
     if (rc == 0) {
@@ -156,14 +155,8 @@ static int start(struct pv_host *h, struct pv_err *err)
         pv_log_file_init(&h->log, s.log);
         rc = make_seats(h, s.n_slots, err);
     }
-    if (rc == 0) {
-        open_microvm(h, s.machine);
-        c = (struct pv_domain_config){&h->spec, s.uid,     s.gid,     s.n_slots, s.cgroup_mode,
-                                      s.slots,  s.package, s.secrets, on_secret, h};
-        rc = pv_process_class.create(&h->domain, &c, err);
-        if (rc == 0)
-            rc = create_microvm(h, s.n_slots, err);
-    }
+    if (rc == 0)
+        rc = create_domain(h, &s, err);
     free(s.slots);
     pv_close_fd_(&s.package);
     pv_close_fd_(&s.secrets);
@@ -184,8 +177,6 @@ static void say_fault(const struct pv_host *h, const struct pv_err *why)
 
 static void finish(struct pv_host *h, const char *reason)
 {
-    if (h->microvm)
-        h->microvm->class->free(h->microvm);
     if (h->domain)
         h->domain->class->free(h->domain);
     for (unsigned i = 0; i < h->n_seats; i++) {

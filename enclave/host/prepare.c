@@ -32,11 +32,6 @@ static int watch_instance(struct pv_host *h, struct pv_seat *s, struct pv_err *e
     return pv_watch(h, s->instance->exit_fd, PV_EV_EXIT, s->slot, EPOLLIN, err);
 }
 
-struct pv_domain *pv_domain_for(const struct pv_host *h, enum pv_mode mode)
-{
-    return mode == PV_MODE_MICROVM ? h->microvm : h->domain;
-}
-
 static void unwatch(struct pv_host *h, int fd)
 {
     if (fd >= 0)
@@ -146,9 +141,8 @@ static void take_over(struct pv_host *h, struct pv_seat *s)
 static int fill(struct pv_host *h, struct pv_seat *s, enum pv_mode mode, bool probe,
                 struct pv_err *err)
 {
+    struct pv_domain *d = h->domain;
     struct pv_instance *i;
-
-    struct pv_domain *d = pv_domain_for(h, mode);
 
     PV_TRY(d->class->prepare(d, s->slot, mode, probe, &i, err));
     s->instance = i;
@@ -172,8 +166,6 @@ void pv_prepare_made(struct pv_host *h)
     uint64_t rung;
 
     (void)!read(h->domain->class->bell(h->domain), &rung, sizeof rung);
-    if (h->microvm)
-        (void)!read(h->microvm->class->bell(h->microvm), &rung, sizeof rung);
     for (unsigned i = 0; i < h->n_seats; i++)
         if (h->seats[i].instance && !h->seats[i].made)
             take_over(h, &h->seats[i]);
@@ -249,7 +241,7 @@ static const char *in_vain(const struct pv_spec *s, enum pv_mode mode)
 static void decide(struct pv_host *h, enum pv_mode mode, const char *reason)
 {
     const char *unknown =
-        mode == PV_MODE_MICROVM ? h->microvm->class->snapshot(h->microvm)->unknown : "";
+        mode == PV_MODE_MICROVM ? h->domain->class->snapshot(h->domain)->unknown : "";
     char text[512];
 
     h->mode = mode;
@@ -288,7 +280,7 @@ static const char *why_this_mode(const struct pv_host *h, enum pv_mode mode)
 {
     if (mode == PV_MODE_MICROVM && h->spec.class == PV_CLASS_AUTO)
         return "it has a snapshot at its first read of stdin";
-    if (mode == PV_MODE_MICROVM && h->microvm->class->snapshot(h->microvm)->without_variables)
+    if (mode == PV_MODE_MICROVM && h->domain->class->snapshot(h->domain)->without_variables)
         return "the deployment says so; the variables of a request do not reach it, because it has "
                "copied its environment before it reads stdin";
     return mode != PV_MODE_MICROVM && h->probed ? "it can be forked at its first read of stdin"
@@ -381,14 +373,19 @@ void pv_prepare_look(struct pv_host *h, uint64_t now_ns)
     }
 }
 
-/* Processes are tried next. */
-static void give_up_microvm(struct pv_host *h, const char *why)
+/* For a host of processes, which this one cannot become. */
+static void make_way(struct pv_host *h, const char *why)
 {
-    struct pv_domain *d = PV_TAKE_PTR(h->microvm);
+    pv_automsg struct pv_msg m;
+    struct pv_err err = PV_ERR_INIT;
 
     (void)snprintf(h->unfit, sizeof h->unfit, "%.255s", why);
-    (void)epoll_ctl(h->epoll, EPOLL_CTL_DEL, d->class->bell(d), NULL);
-    d->class->free(d);
+    pv_msg_init(&m, PV_HOST_UNFIT);
+    pv_buf_str(&m.body, h->unfit);
+    if (pv_msg_send(h->control, &m, &err) < 0) {
+        pv_log(PV_LOG_ERROR, "%s", err.text);
+        h->lost = true;
+    }
 }
 
 static void say_end(const struct pv_instance_end *end, char out[512])
@@ -420,7 +417,7 @@ void pv_prepare_died(struct pv_host *h, struct pv_seat *s)
     say_end(&end, text);
     pv_seat_clear(h, s, probe ? "probe" : "died while prepared");
     if (mode == PV_MODE_MICROVM && !h->decided && h->spec.class == PV_CLASS_AUTO) {
-        give_up_microvm(h, text);
+        make_way(h, text);
         return;
     }
     if (probe && !end.start_failed) {
@@ -471,21 +468,12 @@ static enum pv_mode next_mode(const struct pv_host *h)
 
 struct pv_seat *pv_seat_vacant(const struct pv_host *h)
 {
-    struct pv_domain *d = pv_domain_for(h, next_mode(h));
+    struct pv_domain *d = h->domain;
 
     for (unsigned i = 0; i < h->n_seats; i++)
         if (h->seats[i].state == PV_SEAT_EMPTY && d->class->vacant(d, i))
             return &h->seats[i];
     return NULL;
-}
-
-/* The deployment insists. */
-static void fail_for_want_of_kvm(struct pv_host *h)
-{
-    char text[sizeof h->failure];
-
-    (void)snprintf(text, sizeof text, "no micro-VM can run on this machine: %s", h->unfit);
-    fail(h, text);
 }
 
 void pv_prepare_idle(struct pv_host *h)
@@ -495,12 +483,12 @@ void pv_prepare_idle(struct pv_host *h)
 
 void pv_prepare_trim(struct pv_host *h, uint64_t now_ns)
 {
-    struct pv_domain *d = h->decided ? pv_domain_for(h, h->mode) : NULL;
+    struct pv_domain *d = h->domain;
 
     if (now_ns < h->idle_ns)
         return;
     h->idle_ns = UINT64_MAX;
-    for (unsigned i = 0; d && d->class->trim && i < h->n_seats; i++) {
+    for (unsigned i = 0; d->class->trim && i < h->n_seats; i++) {
         struct pv_seat *s = &h->seats[i];
 
         if (s->state != PV_SEAT_EMPTY || !s->machine)
@@ -514,18 +502,21 @@ void pv_prepare_trim(struct pv_host *h, uint64_t now_ns)
     }
 }
 
+bool pv_prepare_may(const struct pv_host *h)
+{
+    bool makes_way = h->microvm && h->unfit[0];
+
+    return h->tracing && !h->draining && !h->failure[0] && !makes_way;
+}
+
 void pv_prepare_tick(struct pv_host *h, uint64_t now_ns)
 {
     bool probe = !h->decided && !h->probed && !h->microvm && h->spec.prepare == PV_PREPARE_AUTO;
     struct pv_err err = PV_ERR_INIT;
     struct pv_seat *s;
 
-    if (!h->tracing || h->draining || h->failure[0] || now_ns < h->retry_ns || !pv_record_room(h))
+    if (!pv_prepare_may(h) || now_ns < h->retry_ns || !pv_record_room(h))
         return;
-    if (!h->decided && h->spec.class == PV_CLASS_MICROVM && !h->microvm) {
-        fail_for_want_of_kvm(h);
-        return;
-    }
     if (!h->decided && h->n_waiting)
         return;
     if (h->decided && h->n_waiting >= h->wanted) {

@@ -155,7 +155,7 @@ static void hand_over(struct pv_host *h, const struct pv_seat *s, enum pv_broker
 
 void pv_streams_accept(struct pv_host *h, struct pv_seat *s, enum pv_broker broker)
 {
-    struct pv_domain *d = pv_domain_for(h, h->mode);
+    struct pv_domain *d = h->domain;
     char object[64];
 
     /* more than the backlog, which is thus empty afterwards once the instance is dead */

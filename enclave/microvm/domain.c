@@ -1,3 +1,4 @@
+#include "../process/confine.h"
 #include "microvm.h"
 
 #include "pv/own.h"
@@ -70,8 +71,59 @@ static const struct pv_snapshot_facts *microvm_snapshot(struct pv_domain *d)
     return &((const struct pv_microvm_domain *)d)->facts;
 }
 
-static const struct pv_domain_class microvm_class = {
+static int start_slot(struct pv_microvm_domain *d, struct pv_microvm_slot *s, struct pv_err *err)
+{
+    s->domain = d;
+    pv_microvm_hooks(s);
+    pv_buf_init(&s->errors, ERRORS_MAX);
+    (void)pthread_mutex_init(&s->lock, NULL);
+    return pv_worker_start(&s->worker, d->bell, err);
+}
+
+int pv_microvm_open(uint8_t machine, struct pv_err *err)
+{
+    pv_vm_believe(machine);
+    return pv_vm_available(err);
+}
+
+static int allocate(struct pv_microvm_domain **ret, const struct pv_spec *spec, struct pv_err *err)
+{
+    __attribute__((cleanup(free_domain))) struct pv_microvm_domain *d = calloc(1, sizeof *d);
+
+    if (!d)
+        return pv_fail(err, ENOMEM, "create a domain");
+    d->base.class = &pv_microvm_class;
+    d->spec = spec;
+    d->bell = d->root = -1;
+    for (unsigned i = 0; i < spec->argv.n; i++)
+        d->argv[i] = spec->argv.v[i];
+    PV_TRY(pv_environment_make(&d->environment, spec, false, false, err));
+    *ret = PV_TAKE_PTR(d);
+    return 0;
+}
+
+static int microvm_create(struct pv_domain **ret, const struct pv_domain_config *c,
+                          struct pv_err *err)
+{
+    __attribute__((cleanup(free_domain))) struct pv_microvm_domain *d = NULL;
+
+    PV_TRY(allocate(&d, c->spec, err));
+    PV_TRY(pv_confine_begin(c, err));
+    PV_TRY(pv_confine_end(0, err));
+    d->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    d->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    d->slots = calloc(c->n_slots, sizeof *d->slots);
+    if (d->root < 0 || d->bell < 0 || !d->slots)
+        return pv_fail(err, errno, "create a domain of micro-VMs");
+    for (; d->n_slots < c->n_slots; d->n_slots++)
+        PV_TRY(start_slot(d, &d->slots[d->n_slots], err));
+    *ret = &PV_TAKE_PTR(d)->base;
+    return 0;
+}
+
+const struct pv_domain_class pv_microvm_class = {
     .name = "microvm",
+    .create = microvm_create,
     .bell = microvm_bell,
     .vacant = pv_microvm_vacant,
     .prepare = pv_microvm_prepare,
@@ -90,42 +142,3 @@ static const struct pv_domain_class microvm_class = {
     .accept = pv_microvm_accept,
     .free = microvm_free,
 };
-
-static int start_slot(struct pv_microvm_domain *d, struct pv_microvm_slot *s, struct pv_err *err)
-{
-    s->domain = d;
-    pv_microvm_hooks(s);
-    pv_buf_init(&s->errors, ERRORS_MAX);
-    (void)pthread_mutex_init(&s->lock, NULL);
-    return pv_worker_start(&s->worker, d->bell, err);
-}
-
-int pv_microvm_open(uint8_t machine, struct pv_err *err)
-{
-    pv_vm_believe(machine);
-    return pv_vm_available(err);
-}
-
-int pv_microvm_create(struct pv_domain **ret, const struct pv_spec *spec, unsigned n_slots,
-                      struct pv_err *err)
-{
-    __attribute__((cleanup(free_domain))) struct pv_microvm_domain *d = calloc(1, sizeof *d);
-
-    if (!d)
-        return pv_fail(err, ENOMEM, "create a domain");
-    d->base.class = &microvm_class;
-    d->spec = spec;
-    d->bell = d->root = -1;
-    for (unsigned i = 0; i < spec->argv.n; i++)
-        d->argv[i] = spec->argv.v[i];
-    PV_TRY(pv_environment_make(&d->environment, spec, false, false, err));
-    d->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    d->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    d->slots = calloc(n_slots, sizeof *d->slots);
-    if (d->root < 0 || d->bell < 0 || !d->slots)
-        return pv_fail(err, errno, "create a domain of micro-VMs");
-    for (; d->n_slots < n_slots; d->n_slots++)
-        PV_TRY(start_slot(d, &d->slots[d->n_slots], err));
-    *ret = &PV_TAKE_PTR(d)->base;
-    return 0;
-}

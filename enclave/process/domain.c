@@ -1,19 +1,15 @@
-#include "identity.h"
+#include "confine.h"
 #include "landlock.h"
 #include "process.h"
-#include "rootfs.h"
-#include "seccomp.h"
 #include "zygote.h"
 
 #include "pv/own.h"
 
 #include <arpa/inet.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 static void process_free(struct pv_domain *domain)
@@ -76,40 +72,22 @@ static int allocate(struct pv_process_domain **ret, const struct pv_domain_confi
     return 0;
 }
 
-/* Every instance costs the owner six descriptors. */
-static int raise_descriptor_limit(struct pv_err *err)
-{
-    struct rlimit l;
-
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-        return pv_fail(err, errno, "read the descriptor limit");
-    l.rlim_cur = l.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &l) < 0)
-        return pv_fail(err, errno, "raise the descriptor limit");
-    return 0;
-}
-
 static int process_create(struct pv_domain **ret, const struct pv_domain_config *c,
                           struct pv_err *err)
 {
+    /* mounts and namespaces; reading and writing instances */
+    static const uint32_t capabilities = 1u << CAP_SYS_ADMIN | 1u << CAP_SYS_PTRACE;
     __attribute__((cleanup(free_domain))) struct pv_process_domain *d = NULL;
 
-    (void)signal(SIGPIPE, SIG_IGN);
     PV_TRY(allocate(&d, c, err));
-    PV_TRY(raise_descriptor_limit(err));
     for (unsigned i = 0; i < c->n_slots; i++)
         PV_TRY(pv_slot_cgroup_open(&d->slots[i].cgroup, c, i, err));
-    PV_TRY(pv_rootfs_enter(c, err));
-    PV_TRY(pv_identity_enter(c->uid, c->gid, err));
+    PV_TRY(pv_confine_begin(c, err));
     for (unsigned i = 0; i < c->n_slots; i++)
         PV_TRY(pv_slot_network_open(&d->slots[i].network, err));
-    if (unshare(CLONE_NEWNET) < 0)
-        return pv_fail(err, errno, "leave the slots' networks");
     d->landlock_abi = pv_landlock_abi();
     d->ends_early = pv_sandbox_ends_early();
-    PV_TRY(pv_sandbox_take_limits(err));
-    PV_TRY(pv_identity_settle(err));
-    PV_TRY(pv_filter_load_base(err));
+    PV_TRY(pv_confine_end(capabilities, err));
     d->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (d->bell < 0)
         return pv_fail(err, errno, "make an eventfd");

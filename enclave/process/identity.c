@@ -30,9 +30,8 @@ static int map_one(const char *path, uint32_t outer, struct pv_err *err)
     return write_text(path, line, err);
 }
 
-int pv_identity_settle(struct pv_err *err)
+int pv_identity_settle(uint32_t kept, struct pv_err *err)
 {
-    static const uint32_t kept = 1u << CAP_SYS_ADMIN | 1u << CAP_SYS_PTRACE;
     struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 

@@ -120,6 +120,21 @@ static struct pv_host *host_of(struct pv_role *r)
     return (struct pv_host *)(void *)((char *)r - offsetof(struct pv_host, role));
 }
 
+static bool wants_microvm(const struct pv_host *h)
+{
+    return h->spec.class == PV_CLASS_MICROVM ||
+           (h->spec.class == PV_CLASS_AUTO && h->spec.prepare == PV_PREPARE_AUTO && !h->unfit[0]);
+}
+
+/* What is known before it is tried. */
+static void look_at_fitness(const struct pv_supervisor *s, struct pv_host *h)
+{
+    const char *why = h->spec.cpu_millis ? "it has no CPU share of its own" : s->no_machine;
+
+    if (wants_microvm(h) && h->spec.class == PV_CLASS_AUTO)
+        snprintf(h->unfit, sizeof h->unfit, "%s", why);
+}
+
 static void put_slots(struct pv_supervisor *s, const struct pv_host *h, struct pv_msg *m)
 {
     char path[PV_PATH_MAX];
@@ -127,8 +142,10 @@ static void put_slots(struct pv_supervisor *s, const struct pv_host *h, struct p
     pv_buf_u32(&m->body, h->spec.concurrency);
     pv_buf_u8(&m->body, (uint8_t)s->cgroups.mode);
     pv_buf_u8(&m->body, s->config.audit);
+    pv_buf_u8(&m->body, wants_microvm(h));
     pv_buf_u8(&m->body, s->machine);
-    for (uint32_t slot = 0; slot < h->spec.concurrency; slot++)
+    pv_buf_str(&m->body, h->unfit);
+    for (uint32_t slot = 0; !wants_microvm(h) && slot < h->spec.concurrency; slot++)
         for (unsigned i = 0; i < PV_CG_COUNT; i++) {
             pv_cgroup_slot_path(&s->cgroups, h->group, (enum pv_controller)i, slot, path);
             pv_buf_str(&m->body, path);
@@ -162,7 +179,7 @@ static int make_group(struct pv_supervisor *s, struct pv_host *h, struct pv_err 
     struct pv_cgroup_limits l = {.memory_bytes = h->spec.memory_bytes,
                                  .processes = h->spec.processes,
                                  .cpu_millis = h->spec.cpu_millis,
-                                 .n_slots = h->spec.concurrency};
+                                 .n_slots = wants_microvm(h) ? 0 : h->spec.concurrency};
 
     if (s->cgroups.mode == PV_CGROUP_NONE)
         return 0;
@@ -265,6 +282,7 @@ static int new_host(struct pv_supervisor *s, const uint8_t *spec, size_t len, st
     pv_sha256(spec, len, h->measurement);
     snprintf(name, sizeof name, "host:%s@%llu", h->spec.name, (unsigned long long)h->spec.version);
     pv_role_init(&h->role, PV_ROLE_HOST, name, next_uid(s));
+    look_at_fitness(s, h);
     h->role.hold = h->spec.loss == PV_LOSS_FREEZE;
     *ret = PV_TAKE_PTR(h);
     return 0;
@@ -304,18 +322,24 @@ void pv_host_start(struct pv_supervisor *s, uint64_t tag, const uint8_t *spec, s
     }
 }
 
-void pv_host_restart(struct pv_supervisor *s, struct pv_host *h)
+static bool restart(struct pv_supervisor *s, struct pv_host *h)
 {
     struct pv_err err = PV_ERR_INIT;
     int fd = launch(s, h, &err);
 
     if (fd >= 0) {
         tell_started(s, 0, 0, "", &h->spec, h->role.pid, fd);
-        return;
+        return true;
     }
     pv_log(PV_LOG_ERROR, "%s", err.text);
     if (h->role.pid == 0)
         pv_role_back_off(s, &h->role);
+    return false;
+}
+
+void pv_host_restart(struct pv_supervisor *s, struct pv_host *h)
+{
+    (void)restart(s, h);
 }
 
 static void leave(struct pv_host *h, uint64_t limit_ms)
@@ -351,13 +375,25 @@ void pv_host_stop(struct pv_supervisor *s, uint64_t tag, const char *name, uint6
         finish(s, h);
 }
 
+void pv_host_unfit(struct pv_host *h, const char *why)
+{
+    enum { LIMIT_MS = 5000 };
+
+    snprintf(h->unfit, sizeof h->unfit, "%s", why);
+    h->makes_way = true;
+    pv_role_drain(&h->role, LIMIT_MS);
+}
+
 void pv_host_ended(struct pv_supervisor *s, struct pv_host *h, int status)
 {
+    bool makes_way = h->makes_way;
+
+    h->makes_way = false;
     pv_role_ended(s, &h->role, status);
     drop_group(s, h);
     if (h->leaving || pv_supervisor_stopping(s))
         finish(s, h);
-    else
+    else if (!makes_way || !restart(s, h))
         tell_exited(s, h, status);
 }
 

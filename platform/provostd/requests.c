@@ -95,6 +95,21 @@ static int host_sealed(struct pv_supervisor *s, struct pv_role *from, struct pv_
     return pv_domain_sealed(from->domain, claim, pv_auditor_channel(s), err);
 }
 
+/* Only a host of micro-VMs that may be one of processes as well. */
+static int host_unfit(struct pv_supervisor *s, struct pv_role *from, struct pv_reader *r,
+                      struct pv_err *err)
+{
+    char why[PV_UNFIT_MAX];
+    struct pv_host *h = from->domain ? pv_host_of_domain(s, &from->domain->id) : NULL;
+
+    pv_read_str(r, why, sizeof why);
+    PV_TRY(pv_reader_end(r, "message of a host that makes way", err));
+    if (!h || h->spec.class != PV_CLASS_AUTO || h->unfit[0] || !why[0] || from->domain->sealed)
+        return pv_refuse(err, EPROTO, "it is no host that could make way");
+    pv_host_unfit(h, why);
+    return 0;
+}
+
 /* Only asked for while stopping; from now on its ring can be drained to the end. */
 static int stitcher_silent(struct pv_supervisor *s, struct pv_role *from, struct pv_reader *r,
                            struct pv_err *err)
@@ -261,6 +276,7 @@ static const struct {
     {PV_AUDIT_TRACING, tracing, FROM(PV_ROLE_AUDITOR), PV_PH_DONE, false},
     {PV_AUDIT_WATCHED, watched, FROM(PV_ROLE_AUDITOR), PV_PH_DONE, false},
     {PV_HOST_SEALED, host_sealed, FROM(PV_ROLE_HOST), PV_PH_DONE, false},
+    {PV_HOST_UNFIT, host_unfit, FROM(PV_ROLE_HOST), PV_PH_DONE, false},
     {PV_STITCHER_SILENT, stitcher_silent, FROM(PV_ROLE_STITCHER), PV_PH_DONE, false},
     {PV_SUP_IMPORT, import, FROM(PV_ROLE_GATEWAY), PV_PH_STOP_GATEWAY, false},
     {PV_SUP_PACKAGES_USED, keep_packages, FROM(PV_ROLE_GATEWAY), PV_PH_RUNNING, false},

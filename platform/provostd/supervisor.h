@@ -54,6 +54,8 @@ struct pv_host {
     uint8_t measurement[PV_HASH_BYTES];
     char group[PV_NAME_MAX + 64]; /* cgroup of the present run; "": none */
     int host_end;                 /* its end of the data socket on the way to it; else -1 */
+    char unfit[PV_UNFIT_MAX];     /* why no micro-VM serves it although one might; "" else */
+    bool makes_way;               /* it found that out itself: its end is no fault */
     bool leaving;                 /* stopped, or its gateway is gone: exit means the end */
     bool stop_asked;              /* the gateway waits for PV_SUP_DONE with stop_tag */
     uint64_t stop_tag;
@@ -94,6 +96,7 @@ struct pv_supervisor {
     uint32_t host_counter;  /* next user id offset */
     uint32_t group_counter; /* makes cgroup names of restarts differ */
     uint8_t machine;        /* what the hosts are told of this machine's KVM (pv_vm_stand_by) */
+    char no_machine[PV_UNFIT_MAX]; /* why it has none; "" else */
     bool failed;            /* exit status */
     bool at_once;           /* a second signal: everything was killed */
 };

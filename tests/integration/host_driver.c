@@ -43,8 +43,10 @@ static void put_cgroups(struct host_driver *d, const struct pv_spec *spec, bool 
 
     pv_buf_u8(&m->body, v1 ? 1 : 0);
     pv_buf_u8(&m->body, 1);
+    pv_buf_u8(&m->body, d->microvm);
     pv_buf_u8(&m->body, 0); /* nobody has looked at the machine */
-    for (unsigned slot = 0; slot < d->n_slots; slot++)
+    pv_buf_str(&m->body, d->unfit);
+    for (unsigned slot = 0; !d->microvm && slot < d->n_slots; slot++)
         for (unsigned i = 0; i < 3; i++) {
             char path[512] = "";
 
@@ -90,28 +92,39 @@ static _Noreturn void become_host(const char *host, int control, int bell)
     _exit(126);
 }
 
+static void say_watched(struct host_driver *d)
+{
+    static const uint8_t none[PV_DOMAIN_ID_BYTES];
+    pv_automsg struct pv_msg m;
+    struct pv_err err = PV_ERR_INIT;
+
+    pv_msg_init(&m, PV_AUDIT_WATCHED);
+    pv_buf_raw(&m.body, none, sizeof none);
+    must(pv_msg_send(d->control, &m, &err), &err);
+}
+
 /* A sealed host waits to be watched, which is the auditor's affair. */
 static void answer_control(struct host_driver *d)
 {
-    pv_automsg struct pv_msg m = {0}, watched;
+    pv_automsg struct pv_msg m = {0};
     struct pv_err err = PV_ERR_INIT;
-    static const uint8_t none[PV_DOMAIN_ID_BYTES];
 
     if (pv_msg_recv(d->control, &m, &err) <= 0) {
         fprintf(stderr, "driver: the host is gone: %s\n", err.text);
         abort();
     }
-    pv_msg_init(&watched, PV_AUDIT_WATCHED);
-    pv_buf_raw(&watched.body, none, sizeof none);
+    struct pv_reader r = pv_msg_reader(&m);
     if (m.type == PV_HOST_SEALED)
-        must(pv_msg_send(d->control, &watched, &err), &err);
+        say_watched(d);
+    else if (m.type == PV_HOST_UNFIT)
+        pv_read_str(&r, d->unfit, sizeof d->unfit);
 }
 
 static void await_mode(struct host_driver *d)
 {
     struct pv_err err = PV_ERR_INIT;
 
-    while (!d->mode[0]) {
+    while (!d->mode[0] && !(d->microvm && d->unfit[0])) {
         pv_automsg struct pv_msg m = {0};
         struct pollfd p[] = {{d->data, POLLIN, 0}, {d->control, POLLIN, 0}};
 
@@ -163,8 +176,8 @@ static void put_start(struct host_driver *d, const char *package, struct pv_spec
     pv_msg_put_fd(m, open(package, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-void driver_start(struct host_driver *d, const char *host, const char *package,
-                  struct pv_spec *spec, bool cgroups)
+static void start_once(struct host_driver *d, const char *host, const char *package,
+                       struct pv_spec *spec, bool cgroups)
 {
     struct pv_domain_id domain = pv_domain_id_new();
     pv_automsg struct pv_msg m = {0}, tracing = {0};
@@ -172,7 +185,6 @@ void driver_start(struct host_driver *d, const char *host, const char *package,
     char dir[] = "/tmp/provost-host-test-XXXXXX";
     int control[2], data[2], bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-    *d = (struct host_driver){.n_slots = spec->concurrency};
     must(pv_crypto_init(&err), &err);
     must(pv_msg_pair(control, &err), &err);
     must(pv_msg_pair(data, &err), &err);
@@ -198,6 +210,22 @@ void driver_start(struct host_driver *d, const char *host, const char *package,
     must(pv_msg_send(d->control, &tracing, &err), &err);
     pv_msg_done(&m); /* the host's copies are its own */
     await_mode(d);
+}
+
+void driver_start(struct host_driver *d, const char *host, const char *package,
+                  struct pv_spec *spec, bool cgroups)
+{
+    *d = (struct host_driver){.n_slots = spec->concurrency,
+                              .microvm = spec->class != PV_CLASS_PROCESS &&
+                                         access("/dev/kvm", R_OK | W_OK) == 0};
+    start_once(d, host, package, spec, cgroups);
+    if (d->mode[0])
+        return;
+    if (driver_stop(d) != 0)
+        abort();
+    d->microvm = false;
+    memset(d->n_events, 0, sizeof d->n_events); /* the second host's alone */
+    start_once(d, host, package, spec, cgroups);
 }
 
 struct pv_call_id driver_invoke(struct host_driver *d, const char *env, size_t env_len,

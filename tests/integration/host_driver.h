@@ -15,6 +15,8 @@ struct host_driver {
     unsigned n_events[128];     /* by kind */
     char cgroups[3][256];       /* of slot 0 .. n are beneath; "" without */
     unsigned n_slots;
+    bool microvm;
+    char unfit[PV_UNFIT_MAX]; /* why a host of micro-VMs made way; "" else */
 };
 
 struct host_result {

@@ -7,6 +7,7 @@
 #include "pv/msg.h"
 
 enum { PV_ROLE_CONTROL_FD = 3, PV_ROLE_BELL_FD = 4 };
+enum { PV_UNFIT_MAX = 256 }; /* bytes of why no micro-VM serves a function, NUL included */
 
 enum pv_role_msg {
     /* supervisor to any role */
@@ -20,6 +21,8 @@ enum pv_role_msg {
     PV_HOST_SEALED = 5,     /* claim u64: its monitor is confined for good; where each of its threads
                                keeps its claim (bpf/include/pv/bpf_record.h). It runs no request
                                before it has PV_AUDIT_WATCHED */
+    PV_HOST_UNFIT = 6,      /* reason str: its function, of the class "auto", is none for a micro-VM.
+                               It waits for PV_ROLE_DRAIN; a host of processes follows */
     /* stitcher to supervisor */
     PV_STITCHER_SILENT = 4, /* its domain is closed: it will emit nothing more */
 
@@ -80,9 +83,10 @@ PV_MUST_CHECK int pv_role_wait_start(struct pv_msg *m, struct pv_reader *ret_r,
  *   stitcher: uid u32, gid u32, log_path str, graph_path str (SQLite opens by path); fds: log
  *             directory (read), graph directory
  *   host:     encoded spec bytes (pv_buf_bytes), uid u32, gid u32, n_slots u32, cgroup_mode u8
- *             (enum pv_cgroup_mode), audit u8 (0: benchmark without audit), then for each slot
- *             memory_path str, pids_path str, cpu_path str (empty without cgroups, three times the
- *             same with v2); fds: data socket to the gateway, log file (read and append), package
+ *             (enum pv_cgroup_mode), audit u8 (0: benchmark without audit), microvm u8 (1: it runs
+ *             micro-VMs, and there are no slots' paths), machine u8 (pv_vm_stand_by), unfit str
+ *             (why no micro-VM serves the function, or empty), then for each slot memory_path str,
+ *             pids_path str, cpu_path str (empty without cgroups, three times the same with v2); fds: data socket to the gateway, log file (read and append), package
  *             directory, secrets directory (readable only until the host drops its privileges)
  * The host also gets PV_AUDIT_TRACING and PV_AUDIT_WATCHED (domain 8), passed on from the auditor. */
 /* Where the auditor has the outside witness's records from. */

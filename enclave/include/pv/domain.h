@@ -179,12 +179,9 @@ struct pv_domain {
 };
 
 extern const struct pv_domain_class pv_process_class;
+/* After pv_microvm_open. Looks at no cgroups. */
+extern const struct pv_domain_class pv_microvm_class;
 
-/* Makes a domain of the class "microvm" inside the sandbox that a process-class domain's owner is
- * in: same specification and number of slots. -ENOTSUP: this machine has none. pv_microvm_open must
- * have been called before that. */
-PV_MUST_CHECK int pv_microvm_create(struct pv_domain **ret, const struct pv_spec *spec,
-                                    unsigned n_slots, struct pv_err *err);
 /* Takes hold of what the sandbox will hide. machine: a word of pv_vm_stand_by, or 0. */
 PV_MUST_CHECK int pv_microvm_open(uint8_t machine, struct pv_err *err);
 /* From now on the calling process runs micro-VMs and nothing else: a system call list for all its
