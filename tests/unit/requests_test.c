@@ -127,6 +127,41 @@ static void test_a_host_seals_itself(void **state)
     assert_int_equal(d.claim, 0x1234);
 }
 
+static int make_way(struct fixture *f, struct pv_host *h, enum pv_class class, const char *why)
+{
+    static struct pv_domain d = {.name = "host:f@1", .id = {{9}}, .ring = -1};
+
+    begin(f, PV_HOST_UNFIT);
+    pv_buf_str(&f->m.body, why);
+    h->spec.class = class;
+    h->role = f->host;
+    h->role.domain = &d;
+    f->s.hosts = h;
+    return say(f, &h->role);
+}
+
+/* Only a host that may be of processes as well; once; and with a reason. */
+static void test_a_host_makes_way(void **state)
+{
+    struct pv_host h = {.host_end = -1};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, PV_HOST_UNFIT);
+    pv_buf_str(&f.m.body, "it can start other programs");
+    assert_int_equal(say(&f, &f.s.roles[PV_ROLE_GATEWAY]), -EPROTO);
+    assert_int_equal(make_way(&f, &h, PV_CLASS_MICROVM, "because"), -EPROTO);
+    assert_int_equal(make_way(&f, &h, PV_CLASS_PROCESS, "because"), -EPROTO);
+    assert_int_equal(make_way(&f, &h, PV_CLASS_AUTO, ""), -EPROTO);
+    assert_false(h.makes_way);
+    assert_int_equal(make_way(&f, &h, PV_CLASS_AUTO, "it can start other programs"), 0);
+    assert_true(h.makes_way);
+    assert_true(h.role.draining);
+    assert_string_equal(h.unfit, "it can start other programs");
+    assert_int_equal(make_way(&f, &h, PV_CLASS_AUTO, "again"), -EPROTO);
+    assert_string_equal(h.unfit, "it can start other programs");
+}
+
 static void test_malformed_messages_are_refused(void **state)
 {
     static const uint16_t types[] = {PV_ROLE_READY,      PV_SUP_IMPORT,       PV_SUP_HOST_START,
@@ -311,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_only_the_auditor_reports_domains),
         cmocka_unit_test(test_a_living_domain_is_kept),
         cmocka_unit_test(test_a_host_seals_itself),
+        cmocka_unit_test(test_a_host_makes_way),
         cmocka_unit_test(test_malformed_messages_are_refused),
         cmocka_unit_test(test_oversized_fields_are_refused),
         cmocka_unit_test(test_packages_in_use_stay),
