@@ -18,8 +18,8 @@ enum {
     BATCH_BYTES_MAX = 1 << 20,
     PUBLISH_INTERVAL_NS = 1000000000,
     KEPT_SEGMENTS = 1,     /* of the journal, beside the one being written: for those who follow */
-    SYNCS_A_COMMIT = 4,    /* bundles made durable with each commit */
-    SYNCS_A_PUBLISH = 256, /* and when there is time */
+    REMOVED_A_COMMIT = 4,  /* detached bundles */
+    REMOVED_A_PUBLISH = 256,
 };
 PV_DEFINE_CLEANUP(struct pv_log, pv_log_free)
 
@@ -217,20 +217,20 @@ static int drop_segments(struct pv_log *log, struct pv_err *err)
 }
 
 /* The static files may lag behind: as long as they do, the journal keeps what they lack. */
-static int tend_tiles(struct pv_log *log, unsigned syncs, struct pv_err *err)
+static int tend_tiles(struct pv_log *log, bool published, struct pv_err *err)
 {
     PV_TRY(pv_tiles_advance(log->tiles, log->signed_size, err));
-    PV_TRY(pv_tiles_sync(log->tiles, syncs, err));
-    int rc = pv_log_tidy(log, syncs, err);
+    PV_TRY(pv_tiles_sync(log->tiles, published, err));
+    int rc = pv_log_tidy(log, published ? REMOVED_A_PUBLISH : REMOVED_A_COMMIT, err);
     PV_TRY(rc);
     return drop_segments(log, err);
 }
 
 /* A full disk is no failure of the commit, which is done by now. */
-static int tend_or_wait(struct pv_log *log, unsigned syncs, struct pv_err *err)
+static int tend_or_wait(struct pv_log *log, struct pv_err *err)
 {
     struct pv_err why = PV_ERR_INIT;
-    int rc = tend_tiles(log, syncs, &why);
+    int rc = tend_tiles(log, false, &why);
     if (rc == 0 || rc == -ENOSPC || rc == -EDQUOT)
         return 0;
     if (err)
@@ -260,7 +260,7 @@ int pv_log_commit(struct pv_log *log, struct pv_err *err)
     pv_buf_reset(&log->latest);
     pv_buf_raw(&log->latest, framed.data + 2, framed.len - 2);
     log->latest_stale = true;
-    return tend_or_wait(log, SYNCS_A_COMMIT, err);
+    return tend_or_wait(log, err);
 }
 
 int pv_log_rotate_begin(struct pv_log *log, uint8_t ret_public_key[32], struct pv_err *err)
@@ -326,14 +326,16 @@ int pv_log_tidy(struct pv_log *log, unsigned max, struct pv_err *err)
 int pv_log_publish(struct pv_log *log, bool force, struct pv_err *err)
 {
     uint64_t now = pv_now_mono_ns();
-    if (!log->latest_stale || (!force && now - log->published_ns < PUBLISH_INTERVAL_NS))
+    if (!log->latest_stale)
+        return force ? tend_tiles(log, true, err) : 0;
+    if (!force && now - log->published_ns < PUBLISH_INTERVAL_NS)
         return 0;
     PV_TRY(pv_buf_check(&log->latest, "checkpoint", err));
     log->published_ns = now; /* also of an attempt: a full disk is asked once a second */
     /* What is published outlives a power failure, so the checkpoint behind it must. */
     PV_TRY(pv_tail_sync(&log->checkpoints, err));
     PV_TRY(pv_tiles_publish(log->tiles, log->signed_size, err));
-    PV_TRY(tend_tiles(log, SYNCS_A_PUBLISH, err));
+    PV_TRY(tend_tiles(log, true, err));
     PV_TRY(pv_replace_file_at(log->dir_fd, PV_LOG_LATEST, log->latest.data, log->latest.len, 0644,
                               err));
     log->latest_stale = false;

@@ -4,35 +4,40 @@
 #include "pv/merkle.h"
 #include "pv/own.h"
 #include "pv/tile.h"
+#include "workers.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-/* Names are synced for a segment of the journal at a time: it is what goes when they are durable.
- */
-enum {
-    BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX),
-    NAMES_TOGETHER = PV_LOG_SEGMENT_ENTRIES / PV_TILE_WIDTH,
-    TILES_A_DIRECTORY = 1000,
-};
-_Static_assert(PV_TILE_WIDTH % NAMES_TOGETHER == 0, "a tile above ends with a group of names");
+enum { BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX) };
 
 struct level {
     unsigned n; /* hashes of the tile that is not full yet */
     uint64_t tile;
+    bool partial; /* there may be files of a part of it */
     uint8_t hash[PV_TILE_WIDTH][PV_HASH_BYTES];
+};
+struct sync {
+    struct pv_job job;
+    int dir_fd;       /* borrowed */
+    uint64_t bundles; /* that were there when it began */
+    int error;        /* an errno, once it is done */
 };
 struct pv_tiles {
     int dir_fd;                    /* owned */
     struct pv_log_reader *journal; /* owned */
     struct pv_buf bundle;          /* framed entries since the last full bundle */
     struct level level[PV_TILE_LEVELS];
-    uint64_t size;    /* entries taken in */
-    uint64_t synced;  /* bundles and their leaves whose bytes are on the disk */
-    uint64_t durable; /* whose names are, too */
+    uint64_t size;             /* entries taken in */
+    uint64_t durable;          /* bundles that are on the disk with all above them */
+    struct pv_workers *worker; /* owned: a thread, for nobody else waits so long */
+    struct sync sync;
+    bool syncing;
 };
 PV_DEFINE_CLEANUP(struct pv_tiles, pv_tiles_free)
 
@@ -40,6 +45,9 @@ void pv_tiles_free(struct pv_tiles *t)
 {
     if (!t)
         return;
+    if (t->syncing)
+        pv_workers_wait(t->worker, &t->sync.job);
+    pv_workers_free(t->worker);
     pv_log_reader_free(t->journal);
     pv_buf_done(&t->bundle);
     if (t->dir_fd >= 0)
@@ -79,8 +87,6 @@ static int fill_new(int dir_fd, const char *path, const void *p, size_t len, str
     int rc = pv_write_all(fd, p, len, err);
     if (rc == 0 && fchmod(fd, 0644) < 0)
         rc = pv_fail(err, errno, "write '%s'", path);
-    if (rc == 0) /* on its way to the disk by the time it is to be durable; only a hint */
-        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return rc;
 }
 
@@ -104,23 +110,27 @@ static int put_file(int dir_fd, const char *path, const void *p, size_t len, str
     return rc;
 }
 
+static inline void close_dir(DIR **d)
+{
+    if (*d)
+        (void)closedir(*d);
+}
+
 /* The partial tiles of a tile that is full now. */
 static void drop_partials(int dir_fd, int level, uint64_t n)
 {
     char path[PV_TILE_PATH_MAX];
-    for (unsigned w = 1; w < PV_TILE_WIDTH; w++) {
-        pv_tile_path(level, n, w, path);
-        if (w == 1) {
-            char dir[PV_TILE_PATH_MAX];
-            struct stat st;
-            snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
-            if (fstatat(dir_fd, dir, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return;
-        }
-        (void)unlinkat(dir_fd, path, 0);
-    }
+    pv_tile_path(level, n, 1, path);
     *strrchr(path, '/') = 0;
-    (void)unlinkat(dir_fd, path, AT_REMOVEDIR);
+    int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    __attribute__((cleanup(close_dir))) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        if (e->d_name[0] != '.')
+            (void)unlinkat(fd, e->d_name, 0);
+    if (d)
+        (void)unlinkat(dir_fd, path, AT_REMOVEDIR);
+    else if (fd >= 0)
+        (void)close(fd);
 }
 
 static int put_tile(struct pv_tiles *t, int level, unsigned width, struct pv_err *err)
@@ -129,35 +139,9 @@ static int put_tile(struct pv_tiles *t, int level, unsigned width, struct pv_err
     const struct level *l = &t->level[level];
     pv_tile_path(level, l->tile, width, path);
     PV_TRY(put_file(t->dir_fd, path, l->hash, width * (size_t)PV_HASH_BYTES, err));
-    if (width == PV_TILE_WIDTH)
+    if (width == PV_TILE_WIDTH && l->partial)
         drop_partials(t->dir_fd, level, l->tile);
     return 0;
-}
-
-static int sync_path(int dir_fd, const char *path, struct pv_err *err)
-{
-    pv_autoclose int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return pv_fail(err, errno, "open '%s'", path);
-    if (fdatasync(fd) < 0)
-        return pv_refuse(err, EIO, "sync '%s': %s", path, strerror(errno));
-    return 0;
-}
-
-static int sync_tile(int dir_fd, int level, uint64_t n, struct pv_err *err)
-{
-    char path[PV_TILE_PATH_MAX];
-    pv_tile_path(level, n, PV_TILE_WIDTH, path);
-    return sync_path(dir_fd, path, err);
-}
-
-/* Its name, and those of all in the same directory. */
-static int sync_name(int dir_fd, int level, uint64_t n, struct pv_err *err)
-{
-    char path[PV_TILE_PATH_MAX];
-    pv_tile_path(level, n, PV_TILE_WIDTH, path);
-    *strrchr(path, '/') = 0;
-    return sync_path(dir_fd, path, err);
 }
 
 static int put_bundle(struct pv_tiles *t, struct pv_err *err)
@@ -166,7 +150,8 @@ static int put_bundle(struct pv_tiles *t, struct pv_err *err)
     pv_tile_path(PV_TILE_ENTRIES, t->level[0].tile, PV_TILE_WIDTH, path);
     PV_TRY(pv_buf_check(&t->bundle, "bundle of entries", err));
     PV_TRY(put_file(t->dir_fd, path, t->bundle.data, t->bundle.len, err));
-    drop_partials(t->dir_fd, PV_TILE_ENTRIES, t->level[0].tile);
+    if (t->level[0].partial)
+        drop_partials(t->dir_fd, PV_TILE_ENTRIES, t->level[0].tile);
     return 0;
 }
 
@@ -193,6 +178,7 @@ static void promote(struct pv_tiles *t, int level)
     pv_tile_root((const uint8_t(*)[PV_HASH_BYTES])l->hash, PV_TILE_WIDTH, up->hash[up->n++]);
     l->n = 0;
     l->tile++;
+    l->partial = false;
 }
 
 /* Writes what is full, which then goes up a level as one hash. State changes only once the files
@@ -237,7 +223,9 @@ int pv_tiles_resume(struct pv_tiles *t, struct pv_tree_reader *r, uint64_t size,
 int pv_tiles_start(struct pv_tiles *t, struct pv_err *err)
 {
     assert(t->size % PV_TILE_WIDTH == 0);
-    t->synced = t->durable = t->size / PV_TILE_WIDTH;
+    t->durable = t->size / PV_TILE_WIDTH;
+    for (int level = 0; level < PV_TILE_LEVELS; level++)
+        t->level[level].partial = true; /* whoever wrote before may have published */
     return pv_log_reader_open(&t->journal, t->dir_fd, t->size, err);
 }
 
@@ -255,6 +243,8 @@ int pv_tiles_publish(struct pv_tiles *t, uint64_t size, struct pv_err *err)
 {
     char path[PV_TILE_PATH_MAX];
     PV_TRY(pv_tiles_advance(t, size, err));
+    for (int level = 0; level < PV_TILE_LEVELS; level++)
+        t->level[level].partial |= t->level[level].n > 0;
     if (t->level[0].n) {
         pv_tile_path(PV_TILE_ENTRIES, t->level[0].tile, t->level[0].n, path);
         PV_TRY(pv_buf_check(&t->bundle, "bundle of entries", err));
@@ -266,32 +256,35 @@ int pv_tiles_publish(struct pv_tiles *t, uint64_t size, struct pv_err *err)
     return 0;
 }
 
-/* Bundle n is the last of its group: the names of the group, and the tiles above that end here. */
-static int sync_group(struct pv_tiles *t, uint64_t n, struct pv_err *err)
+static void sync_all(struct pv_job *job)
 {
-    PV_TRY(sync_name(t->dir_fd, PV_TILE_ENTRIES, n, err));
-    PV_TRY(sync_name(t->dir_fd, 0, n, err));
-    for (int level = 1; level < PV_TILE_LEVELS && (n + 1) % PV_TILE_WIDTH == 0; level++) {
-        n /= PV_TILE_WIDTH;
-        PV_TRY(sync_tile(t->dir_fd, level, n, err));
-        PV_TRY(sync_name(t->dir_fd, level, n, err));
-    }
+    struct sync *s = (struct sync *)job;
+    s->error = syncfs(s->dir_fd) < 0 ? errno : 0;
+}
+
+/* After a failed sync the kernel may have dropped what it could not write: no trying again. */
+static int sync_done(struct pv_tiles *t, struct pv_err *err)
+{
+    t->syncing = false;
+    if (t->sync.error)
+        return pv_refuse(err, EIO, "sync the log's tiles: %s", strerror(t->sync.error));
+    t->durable = t->sync.bundles;
     return 0;
 }
 
-int pv_tiles_sync(struct pv_tiles *t, unsigned max, struct pv_err *err)
+static void begin_sync(struct pv_tiles *t)
 {
-    for (; max > 0 && t->synced < t->level[0].tile; max--) {
-        uint64_t n = t->synced;
-        PV_TRY(sync_tile(t->dir_fd, PV_TILE_ENTRIES, n, err));
-        PV_TRY(sync_tile(t->dir_fd, 0, n, err));
-        if ((n + 1) % NAMES_TOGETHER == 0 || (n + 1) % TILES_A_DIRECTORY == 0) {
-            PV_TRY(sync_group(t, n, err));
-            t->durable = n + 1;
-        }
-        t->synced++;
-    }
-    return 0;
+    t->sync = (struct sync){
+        .job.run = sync_all, .dir_fd = t->dir_fd, .bundles = t->level[0].tile};
+    t->syncing = true;
+    pv_workers_submit(t->worker, &t->sync.job);
+}
+
+int pv_tiles_sync(struct pv_tiles *t, bool begin, struct pv_err *err)
+{
+    if (begin && !t->syncing && t->durable < t->level[0].tile)
+        begin_sync(t);
+    return t->syncing && pv_workers_done(t->worker, &t->sync.job) ? sync_done(t, err) : 0;
 }
 
 uint64_t pv_tiles_durable(const struct pv_tiles *t)
@@ -308,6 +301,8 @@ int pv_tiles_new(struct pv_tiles **ret, int dir_fd, struct pv_err *err)
     t->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
     if (t->dir_fd < 0)
         return pv_fail(err, errno, "duplicate the log directory");
+    if (pv_workers_new(&t->worker, 1, err) < 0)
+        PV_TRY(pv_workers_new(&t->worker, 0, err)); /* it then syncs itself */
     *ret = PV_TAKE_PTR(t);
     return 0;
 }

@@ -93,6 +93,16 @@ void pv_workers_wait(struct pv_workers *w, struct pv_job *job)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+bool pv_workers_done(struct pv_workers *w, struct pv_job *job)
+{
+    if (w->n == 0)
+        pv_workers_wait(w, job);
+    (void)pthread_mutex_lock(&w->lock);
+    bool done = job->done;
+    (void)pthread_mutex_unlock(&w->lock);
+    return done;
+}
+
 void pv_workers_free(struct pv_workers *w)
 {
     if (!w)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,6 +102,34 @@ static bool strikes(void)
     }
 WRAP_SYNC(fdatasync)
 WRAP_SYNC(fsync)
+/* All files there are. */
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
+int __wrap_syncfs(int fd)
+{
+    if (strikes())
+        return -1;
+    for (unsigned i = 0; files && i < files->n; i++) {
+        struct stat st;
+        if (stat(files->file[i].path, &st) == 0)
+            files->file[i].durable = st.st_size;
+    }
+    return __real_syncfs(fd);
+}
+
+/* No threads, with which calls would come in no order. */
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+                          void *arg)
+{
+    (void)thread;
+    (void)attr;
+    (void)run;
+    (void)arg;
+    return EAGAIN;
+}
+
 WRAP(int, ftruncate, (int fd, off_t len), (fd, len))
 WRAP(int, renameat, (int a, const char *from, int b, const char *to), (a, from, b, to))
 WRAP(int, unlinkat, (int dir, const char *name, int flags), (dir, name, flags))

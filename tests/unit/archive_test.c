@@ -37,6 +37,7 @@ static int setup(void **state)
         assert_int_equal(pv_log_commit(f.log, &err), 0);
     }
     fixture_commit(&f);
+    fixture_settle(&f);
     return 0;
 }
 
@@ -241,6 +242,7 @@ static void detaching_while_verifying_is_no_fault(void **state)
         assert_int_equal(pv_log_commit(f.log, &err), 0);
     }
     fixture_commit(&f);
+    fixture_settle(&f);
     assert_int_equal(pv_log_detachable(f.log_fd, &limit, &err), 0);
     assert_true(limit >= end);
     say_detached(0, end);

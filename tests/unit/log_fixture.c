@@ -110,6 +110,20 @@ void fixture_commit(struct log_fixture *f)
     assert_int_equal(pv_log_publish(f->log, true, &err), 0);
 }
 
+void fixture_settle(struct log_fixture *f)
+{
+    struct pv_err err = PV_ERR_INIT;
+    uint64_t first = 0, last = 0;
+    for (unsigned i = 0; i < 10000; i++) {
+        assert_int_equal(pv_log_publish(f->log, true, &err), 0);
+        assert_int_equal(pv_log_journal(f->log_fd, &first, &last, &err), 0);
+        if (last - first <= 1)
+            return;
+        usleep(1000);
+    }
+    fail_msg("the journal still has segments %ju to %ju", (uintmax_t)first, (uintmax_t)last);
+}
+
 void fixture_read(const struct log_fixture *f, const char *name, struct pv_buf *ret)
 {
     struct pv_err err = PV_ERR_INIT;

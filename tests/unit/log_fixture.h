@@ -22,6 +22,8 @@ void fixture_append(struct log_fixture *f, unsigned n);
 /* Appends that event of domain i; its tag is XORed with tag_flip. */
 void fixture_put(struct log_fixture *f, unsigned i, struct pv_event *e, uint8_t tag_flip);
 void fixture_commit(struct log_fixture *f);
+/* Waits until the journal has let go of what stands in durable files. */
+void fixture_settle(struct log_fixture *f);
 /* Changes the log's key as the auditor does; the file with the old secret key is appended to
  * ret_old, which this initialises. */
 void fixture_rotate(struct log_fixture *f, struct pv_buf *ret_old);

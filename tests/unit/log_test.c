@@ -332,6 +332,7 @@ static void grow_past_the_journal(void)
     }
     fixture_append(&f, 77);
     fixture_commit(&f);
+    fixture_settle(&f);
 }
 
 static void damage(const char *name, off_t at)
