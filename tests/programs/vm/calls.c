@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -113,6 +114,74 @@ static void show_areas(int line, const char *p, size_t len)
     putchar('\n');
     if (f)
         fclose(f);
+}
+
+/* Whether n bytes at p are the file's at that place, which they are not after a write. */
+static int holds(const char *p, int fd, off_t at, size_t n)
+{
+    static char bytes[2 * 4096];
+
+    return pread(fd, bytes, n, at) == (ssize_t)n ? memcmp(p, bytes, n) == 0 : -2;
+}
+
+/* A file mapped over a mapping of it, as loaders do, and what was done to that before. */
+static void mapped_over(void)
+{
+    enum { PAGE = 4096, SIZE = 4 * PAGE, OVER = MAP_PRIVATE | MAP_FIXED };
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    char *p = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
+    const int code = PROT_READ | PROT_EXEC;
+
+    SHOW(holds(p, fd, 0, PAGE));
+    WORKS(mmap(p + PAGE, PAGE, code, OVER, fd, PAGE));
+    SHOW(holds(p + PAGE, fd, PAGE, PAGE));
+    show_areas(__LINE__, p, SIZE);
+    WORKS(mmap(p + PAGE, PAGE, PROT_READ, OVER, fd, 0)); /* another place of the file */
+    SHOW(holds(p + PAGE, fd, 0, PAGE));
+    SHOW(holds(p + PAGE, fd, PAGE, PAGE));
+    show_areas(__LINE__, p, SIZE);
+    WORKS(mmap(p, 2 * PAGE, PROT_READ, OVER, fd, 0)); /* half of it lies there */
+    SHOW(holds(p, fd, 0, 2 * PAGE));
+    WORKS(mmap(p, PAGE + 1, PROT_READ, OVER, fd, 0));
+    SHOW(holds(p, fd, 0, 2 * PAGE));
+    SHOW(mprotect(p, PAGE, PROT_READ | PROT_WRITE));
+    p[9] ^= 1;
+    SHOW(mprotect(p, PAGE, PROT_READ));
+    SHOW(holds(p, fd, 0, PAGE));
+    WORKS(mmap(p, PAGE, PROT_READ, OVER, fd, 0)); /* it was written meanwhile */
+    SHOW(holds(p, fd, 0, PAGE));
+    WORKS(mmap(p, PAGE, PROT_READ | PROT_WRITE, OVER, fd, 0));
+    p[9] ^= 1;
+    WORKS(mmap(p, PAGE, PROT_READ, OVER, fd, 0));
+    SHOW(holds(p, fd, 0, PAGE));
+    SHOW(munmap(p + PAGE, PAGE));
+    WORKS(mmap(p, 2 * PAGE, PROT_NONE, OVER, fd, 0));
+    SHOW(mprotect(p, 2 * PAGE, PROT_READ));
+    SHOW(holds(p, fd, 0, 2 * PAGE));
+    WORKS(mmap(p, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0));
+    WORKS(mmap(p, PAGE, code, OVER, fd, 0));
+    SHOW(holds(p, fd, 0, 2 * PAGE));
+    show_areas(__LINE__, p, SIZE);
+    close(fd);
+}
+
+/* One that the program can write: what is mapped now is what it holds now. */
+static void mapped_over_and_written(void)
+{
+    enum { PAGE = 4096, OVER = MAP_PRIVATE | MAP_FIXED };
+    char name[] = "/tmp/calls-XXXXXX";
+    int fd = mkstemp(name);
+    char *p;
+
+    SHOW(ftruncate(fd, 2 * PAGE));
+    SHOW(pwrite(fd, "one", 3, 0));
+    p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+    SHOW(memcmp(p, "one", 3));
+    SHOW(pwrite(fd, "two", 3, 0));
+    WORKS(mmap(p, PAGE, PROT_READ | PROT_EXEC, OVER, fd, 0));
+    SHOW(memcmp(p, "two", 3));
+    unlink(name);
+    close(fd);
 }
 
 /* Each between two pages that are never alike, so that no neighbour joins in. */
@@ -461,8 +530,11 @@ int main(void)
 {
     char byte;
 
+    mapped_over(); /* while pages can still be told from those that a run has written */
     while (read(0, &byte, 1) == 1)
         ;
+    mapped_over();
+    mapped_over_and_written();
     mappings();
     protections();
     pointers();
