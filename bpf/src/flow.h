@@ -21,7 +21,7 @@ static __always_inline void emit_open(struct proc_state *proc, struct slot *slot
     SUBMIT(rec, cpu, false);
 }
 
-static __always_inline void flush_slot(struct proc_state *proc, struct slot *slot)
+static __noinline void flush_slot(struct proc_state *proc, struct slot *slot)
 {
     struct pv_bpf_cpu *cpu = this_cpu();
 
@@ -54,8 +54,8 @@ SEPARATE int flush_all(struct proc_state *proc)
     return 0;
 }
 
-static __always_inline bool emit_edge(struct proc_state *proc, u16 kind, u64 object, u64 n_bytes,
-                                      u32 sysno)
+static __noinline bool emit_edge(struct proc_state *proc, u16 kind, u64 object, u64 n_bytes,
+                                 u32 sysno)
 {
     struct pv_bpf_cpu *cpu = this_cpu();
 
@@ -78,7 +78,7 @@ static __always_inline void red_total(struct proc_state *proc, struct slot *slot
 
 static __always_inline struct object_state *red_find(struct object_key *key)
 {
-    return bpf_map_lookup_elem(&objects, key);
+    return object_with_key(key);
 }
 
 static __always_inline struct object_cell *red_cell(u32 index)
@@ -177,10 +177,9 @@ static __always_inline bool op_of_look(struct red_op *op, struct proc_state *pro
 static __always_inline bool op_of_file(struct red_op *op, struct proc_state *proc,
                                        struct file *file)
 {
-    struct look look;
+    struct look *look = look_of(file);
 
-    look_at(&look, file);
-    return op_of_look(op, proc, file, &look);
+    return look && op_of_look(op, proc, file, look);
 }
 
 SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
@@ -193,55 +192,64 @@ SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
 /* 1: it stands, or none is needed. */
 SEPARATE int write_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
 {
-    struct look look;
+    struct look *look = look_of((struct file *)file_ref);
 
-    if (!proc || !op)
+    if (!proc || !op || !look)
         return 0;
-    look_at(&look, (struct file *)file_ref);
     /* nobody can read there what was written */
-    if (is_null_device(&look))
+    if (is_null_device(look))
         return 1;
-    if (!op_of_look(op, proc, (struct file *)file_ref, &look))
+    if (!op_of_look(op, proc, (struct file *)file_ref, look))
         return 0;
     return red_write(proc, op);
+}
+
+/* The one operation that the CPU is at work on. */
+static __always_inline struct red_op *new_op(u32 sysno, u32 when, u32 fd, u64 n_bytes)
+{
+    struct work *work = work_of_cpu();
+
+    if (!work)
+        return NULL;
+    work->op = (struct red_op){.sysno = sysno, .when = when, .n_bytes = n_bytes, .fd = fd};
+    return &work->op;
 }
 
 static __always_inline void read_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
                                     u64 n_bytes, u32 sysno, u32 when)
 {
     struct file *file = file_of_fd(task, fd);
-    struct red_op op = {.sysno = sysno, .when = when, .n_bytes = n_bytes, .fd = fd};
+    struct red_op *op = new_op(sysno, when, fd, n_bytes);
 
-    if (file)
-        read_edge(proc, (u64)file, &op);
+    if (file && op)
+        read_edge(proc, (u64)file, op);
 }
 
 static __always_inline void write_fd(struct proc_state *proc, struct task_struct *task, u32 fd,
                                      u64 n_bytes, u32 sysno, u32 when)
 {
     struct file *file = file_of_fd(task, fd);
-    struct red_op op = {.sysno = sysno, .when = when, .n_bytes = n_bytes, .fd = fd};
+    struct red_op *op = new_op(sysno, when, fd, n_bytes);
 
-    if (file)
-        write_edge(proc, (u64)file, &op);
+    if (file && op)
+        write_edge(proc, (u64)file, op);
 }
 
 /* A descriptor is about to be closed: its totals are due, if it was used. */
 SEPARATE int close_fd(struct proc_state *proc, u32 fd)
 {
     struct known known;
-    struct look look;
     struct task_struct *task = bpf_get_current_task_btf();
     struct file *file = file_of_fd(task, fd);
+    struct look *look = file ? look_of(file) : NULL;
 
-    if (!file || !proc)
+    if (!look || !proc)
         return 0;
-    look_at(&look, file);
-    if (is_known(proc, fd, &look.key, look.name, may_be_crossed(task), &known)) {
+    if (is_known(proc, fd, &look->key, look->name, may_be_crossed(task), &known)) {
         flush_slot(proc, known.slot);
         return 0;
     }
-    struct object_state *object = bpf_map_lookup_elem(&objects, &look.key);
+    struct object_state *object = object_with_key(&look->key);
     if (!object)
         return 0;
     struct slot *slot = &proc->slots[object->id & (SLOTS - 1)];
@@ -252,28 +260,27 @@ SEPARATE int close_fd(struct proc_state *proc, u32 fd)
 
 static __always_inline void share_file(struct proc_state *proc, struct file *file, bool writable)
 {
-    struct object_key key;
+    struct look *look = look_of(file);
 
-    key_of_file(&key, file);
-    remember_shared(proc, &key, writable);
+    if (look)
+        remember_shared(proc, &look->key, writable);
 }
 
 SEPARATE int fd_in_flight(struct proc_state *proc, u32 fd, u32 how)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     struct file *file = file_of_fd(task, fd);
-    struct look look;
+    struct look *look = file ? look_of(file) : NULL;
     u64 tag = 0;
 
-    if (!proc || !file)
+    if (!proc || !look)
         return 0;
-    look_at(&look, file);
-    if (how == FLIGHT_WRITES && is_null_device(&look))
+    if (how == FLIGHT_WRITES && is_null_device(look))
         return 0;
     /* announced here: by the time it is needed, no descriptor may lead to it any more */
-    if (!object_that_looks(proc, file, &look, &tag))
+    if (!object_that_looks(proc, file, look, &tag))
         return 0;
-    return flight_begin(proc, &look.key, (u32)task->pid, how);
+    return flight_begin(proc, &look->key, (u32)task->pid, how);
 }
 
 /* A read returns whose descriptor has become another file meanwhile: it was of what it began with.
@@ -282,28 +289,27 @@ SEPARATE int read_of_flight(struct proc_state *proc, u32 fd, u64 n_bytes, u32 sy
 {
     struct task_struct *task = bpf_get_current_task_btf();
     struct file *file = file_of_fd(task, fd);
-    struct red_op op = {.sysno = sysno, .when = AT_EXIT, .n_bytes = n_bytes, .stream = 1};
-    struct object_key now = {};
+    struct look *now = file ? look_of(file) : NULL;
+    struct red_op *op = new_op(sysno, AT_EXIT, 0, n_bytes);
 
-    if (!proc)
+    if (!proc || !op)
         return 0;
-    if (file)
-        key_of_file(&now, file);
+    op->stream = 1;
     for (u32 i = 0; i < FLIGHTS_MAX; i++) {
         if (proc->flights[i].thread != (u32)task->pid || !(proc->flights[i].how & FLIGHT_READS))
             continue;
-        op.key = proc->flights[i].key;
-        if (is_same_object(&op.key, &now))
+        op->key = proc->flights[i].key;
+        if (now && is_same_object(&op->key, &now->key))
             return 0;
-        struct object_state *object = red_find(&op.key);
+        struct object_state *object = red_find(&op->key);
         if (!object) {
             count_loss();
             return 0;
         }
-        op.object = object->id;
-        op.cell = object->cell;
-        op.mapped = object->mapped_writable;
-        red_read(proc, &op);
+        op->object = object->id;
+        op->cell = object->cell;
+        op->mapped = object->mapped_writable;
+        red_read(proc, op);
         return 0;
     }
     return 0;

@@ -158,7 +158,6 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
     struct pv_bpf_cpu *cpu = this_cpu();
     union scratch *area = scratch_of_cpu();
     struct file *file = BPF_CORE_READ(bprm, file);
-    struct place place = {};
     u32 cut = 0;
 
     if (!state || !cpu || !area)
@@ -185,8 +184,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
     __builtin_memset(rec->argv, 0, sizeof rec->argv);
     if (bpf_probe_read_user(rec->argv, argv_bytes, (const void *)start) != 0)
         argv_bytes = 0;
-    place_of_file(&place, file);
-    u32 n = walk_place(rec->text, &place, &cut);
+    u32 n = walk_file(rec->text, file, &cut);
     u32 bytes = __builtin_offsetof(struct pv_bpf_exec, text) + n;
     cpu->seq++;
     fill_head(&rec->head, cpu, PV_BPF_EXEC, bytes, proc->id, PV_NR_execve);

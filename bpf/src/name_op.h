@@ -157,12 +157,11 @@ SEPARATE u32 put_alias(struct text_area *area, u32 off, struct alias *a, u32 *re
     off &= PV_BPF_TEXT_MAX - 1;
     long n = bpf_probe_read_kernel_str(&area->bytes[off], NAME_BYTES, a->name);
     place.dentry = a->parent;
-    struct walk w = {.dentry = a->parent, .room = PV_BPF_TEXT_MAX / 2 - 512, .guessed = 1};
-    w.mnt = mount_of(&place);
-    if (n <= 0 || n > NAME_BYTES)
+    struct walk *w = new_walk(mount_of(&place), a->parent, PV_BPF_TEXT_MAX / 2 - 512, 1);
+    if (n <= 0 || n > NAME_BYTES || !w)
         return 0;
-    u32 more = walk_path(area, off + (u32)n, &w);
-    *ret_cut = w.cut;
+    u32 more = walk_path(area, off + (u32)n, w);
+    *ret_cut = w->cut;
     return (u32)n + more;
 }
 
@@ -264,17 +263,33 @@ static __always_inline bool changes_content(u32 nr)
 
 SEPARATE int write_touched(struct proc_state *proc, struct touched *t, u32 nr)
 {
-    struct red_op op = {.sysno = nr, .when = AT_ENTRY};
+    struct red_op *op = new_op(nr, AT_ENTRY, 0, 0);
 
-    if (!proc || !t)
+    if (!proc || !t || !op)
         return 0;
-    op.key = t->key;
-    struct object_state *object = bpf_map_lookup_elem(&objects, &op.key);
+    op->key = t->key;
+    struct object_state *object = object_with_key(&op->key);
     if (!object)
         return 0;
-    op.object = object->id;
-    op.cell = object->cell;
-    red_write(proc, &op);
+    op->object = object->id;
+    op->cell = object->cell;
+    red_write(proc, op);
+    return 0;
+}
+
+/* Of what had no name before the operation: the object that has that one now. */
+SEPARATE int name_first(struct proc_state *proc, struct touched *t)
+{
+    struct dentry *now = t ? new_name(t) : NULL;
+
+    if (!proc || !t || !now || t->n_aliases)
+        return 0;
+    struct place place = {.inode = t->inode, .dentry = (u64)now, .guessed = 1};
+    place.mnt = mount_of(&place);
+    key_of_inode(&t->key, (struct inode *)t->inode);
+    struct object_state *state = object_at(proc, &place, &t->key);
+    if (state)
+        t->object = state->id;
     return 0;
 }
 
@@ -295,18 +310,8 @@ SEPARATE int emit_name_op(struct proc_state *proc, struct touched *t, u32 nr)
     u32 changed = changed_alias(t);
     if (changed >= ALIASES_MAX)
         return 0;
-    if (t->n_aliases == 0) {
-        /* new: its name is there only now */
-        struct place place = {.inode = t->inode, .dentry = (u64)now, .guessed = 1};
-
-        if (!now)
-            return 0;
-        place.mnt = mount_of(&place);
-        key_of_inode(&t->key, (struct inode *)t->inode);
-        struct object_state *state = object_at(proc, &place, &t->key);
-        if (state)
-            t->object = state->id;
-    }
+    if (t->n_aliases == 0 && !now)
+        return 0;
     struct pv_bpf_name_op *rec = &area->name_op;
     struct text_area *text = (struct text_area *)rec->text;
     if (t->n_aliases == 0) {
@@ -362,6 +367,7 @@ SEPARATE int name_op(struct proc_state *proc, const struct call *call)
         struct touched *t = &state->touched[i];
         if (n > 1 && is_directory_of(state, t->inode))
             continue;
+        name_first(proc, t);
         emit_name_op(proc, t, nr);
         if (changes_content(nr))
             write_touched(proc, t, nr);

@@ -68,7 +68,7 @@ SEPARATE int net_op(struct proc_state *proc, u32 nr, const struct peer *peer, s6
     u32 len = peer->len;
     u32 fd = peer->fd;
     struct file *file = file_of_fd(bpf_get_current_task_btf(), fd);
-    u16 kind = class_of[nr & (NR_CLASSES - 1)] == PV_SC_ACCEPT ? PV_BPF_ACCEPT : PV_BPF_CONNECT;
+    u16 kind = class_at(nr) == PV_SC_ACCEPT ? PV_BPF_ACCEPT : PV_BPF_CONNECT;
     u64 id = 0;
 
     if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & MODE_TYPE) != MODE_SOCKET)

@@ -27,15 +27,9 @@ static __always_inline u64 number_at(u64 address)
     (has_cast ? number_at((u64)(address) + bpf_core_field_offset(struct type, member))             \
               : (u64)BPF_CORE_READ((struct type *)(address), member))
 
-static __always_inline struct file *file_of_fd(struct task_struct *task, u32 fd)
+/* Without casts: apart, so that what the helpers read into is on no caller's stack. */
+static __noinline struct file *file_by_helpers(struct task_struct *task, u32 fd)
 {
-    if (has_cast) {
-        struct fdtable *fds = KERNEL(task_struct, task)->files->fdt;
-
-        if (fd >= fds->max_fds)
-            return NULL;
-        return (struct file *)number_at((u64)fds->fd + sizeof(void *) * (u64)fd);
-    }
     struct fdtable *table = BPF_CORE_READ(task, files, fdt);
     struct file **slots = BPF_CORE_READ(table, fd);
     struct file *file = NULL;
@@ -46,15 +40,17 @@ static __always_inline struct file *file_of_fd(struct task_struct *task, u32 fd)
     return file;
 }
 
-/* A path to be named. In: where it is, and the bytes it may take. Out: enum pv_bpf_path. */
-struct walk {
-    u64 mnt;
-    u64 dentry;
-    u32 room;
-    u32 cut;
-    u32 guessed; /* the mount is one of several that may show it, or unknown (0) */
-    u32 pad;
-};
+static __always_inline struct file *file_of_fd(struct task_struct *task, u32 fd)
+{
+    if (has_cast) {
+        struct fdtable *fds = KERNEL(task_struct, task)->files->fdt;
+
+        if (fd >= fds->max_fds)
+            return NULL;
+        return (struct file *)number_at((u64)fds->fd + sizeof(void *) * (u64)fd);
+    }
+    return file_by_helpers(task, fd);
+}
 
 /* Writes the components of the path, last first, each with its NUL, at text + start; crosses mounts
  * up to the root of the mount namespace. Returns the bytes written. */
@@ -104,34 +100,48 @@ SEPARATE u32 walk_path(struct text_area *area, u32 start, struct walk *w)
     return off - start;
 }
 
-/* Where an object is to be found. */
-struct place {
-    u64 inode;
-    u64 mnt;
-    u64 dentry;
-    u32 guessed;
-    u32 pad;
-};
+/* The one walk that the CPU is at work on. */
+static __always_inline struct walk *new_walk(u64 mnt, u64 dentry, u32 room, u32 guessed)
+{
+    struct work *work = work_of_cpu();
+
+    if (!work)
+        return NULL;
+    work->walk = (struct walk){.mnt = mnt, .dentry = dentry, .room = room, .guessed = guessed};
+    return &work->walk;
+}
 
 static __always_inline u32 walk_place(u8 *text, const struct place *place, u32 *ret_cut)
 {
-    struct walk w = {.mnt = place->mnt,
-                     .dentry = place->dentry,
-                     .room = PV_BPF_TEXT_MAX,
-                     .guessed = place->guessed};
-    u32 n = walk_path((struct text_area *)text, 0, &w);
+    struct walk *w = new_walk(place->mnt, place->dentry, PV_BPF_TEXT_MAX, place->guessed);
 
-    *ret_cut = w.cut;
+    if (!w)
+        return 0;
+    u32 n = walk_path((struct text_area *)text, 0, w);
+    *ret_cut = w->cut;
     /* the walk cannot pass it; the verifier wants it said */
     return n <= PV_BPF_TEXT_MAX + 256 ? n : 0;
 }
 
-static __always_inline void place_of_file(struct place *place, struct file *file)
+static __always_inline struct place *place_of_file(struct file *file)
 {
+    struct work *work = work_of_cpu();
+
+    if (!work)
+        return NULL;
+    struct place *place = &work->place;
     place->inode = POINTER_IN(file, file, f_inode);
     place->mnt = POINTER_IN(file, file, f_path.mnt);
     place->dentry = POINTER_IN(file, file, f_path.dentry);
     place->guessed = 0;
+    return place;
+}
+
+static __always_inline u32 walk_file(u8 *text, struct file *file, u32 *ret_cut)
+{
+    struct place *place = place_of_file(file);
+
+    return place ? walk_place(text, place, ret_cut) : 0;
 }
 
 static __always_inline void fill_socket(struct pv_bpf_socket *s, struct socket *socket)
@@ -192,13 +202,19 @@ static __always_inline u64 name_of_place(const struct place *place)
     return BPF_CORE_READ(dentry, d_name.hash_len) ^ (u64)BPF_CORE_READ(dentry, d_parent);
 }
 
-/* What tells which object an open file is, under which name, and of what type. */
-struct look {
-    struct object_key key;
-    u64 name; /* differs when the object is reached by another */
-    u32 mode;
-    u32 rdev;
-};
+static __noinline void look_by_helpers(struct look *l, struct file *file)
+{
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    struct place place = {.dentry = (u64)BPF_CORE_READ(file, f_path.dentry)};
+
+    key_of_inode(&l->key, inode);
+    /* every eventfd and timerfd shares one inode: the open file is the object */
+    if (BPF_CORE_READ(inode, i_sb, s_magic) == ANON_INODE_MAGIC)
+        l->key.instance = (u64)file;
+    l->mode = BPF_CORE_READ(inode, i_mode);
+    l->rdev = BPF_CORE_READ(inode, i_rdev);
+    l->name = name_of_place(&place);
+}
 
 /* Each cast costs the registers a call does: one for all. */
 static __always_inline void look_at(struct look *l, struct file *file)
@@ -218,33 +234,28 @@ static __always_inline void look_at(struct look *l, struct file *file)
         l->name ^= number_at((u64)&d->d_parent);
         return;
     }
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
-    struct place place = {.dentry = (u64)BPF_CORE_READ(file, f_path.dentry)};
-
-    key_of_inode(&l->key, inode);
-    /* every eventfd and timerfd shares one inode: the open file is the object */
-    if (BPF_CORE_READ(inode, i_sb, s_magic) == ANON_INODE_MAGIC)
-        l->key.instance = (u64)file;
-    l->mode = BPF_CORE_READ(inode, i_mode);
-    l->rdev = BPF_CORE_READ(inode, i_rdev);
-    l->name = name_of_place(&place);
+    look_by_helpers(l, file);
 }
 
-static __always_inline void key_of_file(struct object_key *key, struct file *file)
+/* In the CPU's work area; NULL never happens, but the verifier wants it said. */
+static __always_inline struct look *look_of(struct file *file)
 {
-    struct look look;
+    struct work *work = work_of_cpu();
 
-    look_at(&look, file);
-    *key = look.key;
+    if (!work)
+        return NULL;
+    look_at(&work->look, file);
+    return &work->look;
 }
 
-SEPARATE int announce(struct proc_state *proc, struct place *place, struct object_key *key, u64 id)
+static __always_inline bool announce(struct proc_state *proc, struct place *place,
+                                     struct object_key *key, u64 id)
 {
     struct pv_bpf_cpu *cpu = this_cpu();
     union scratch *area = scratch_of_cpu();
 
-    if (!cpu || !area || !proc || !key || !place)
-        return 0;
+    if (!cpu || !area)
+        return false;
     struct pv_bpf_object *rec = &area->object;
     struct inode *inode = (struct inode *)place->inode;
     u32 cut = 0;
@@ -283,32 +294,30 @@ static __always_inline void may_be_written(struct object_state *state)
 
 /* An object that is new, or has another name than it was announced under. An announcement that is
  * lost leaves it without that name, so that the next use tries again. */
-static __noinline int introduce(struct proc_state *proc, struct place *place,
-                                struct object_key *key)
+SEPARATE int introduce(struct proc_state *proc, struct place *place, struct object_key *key)
 {
-    struct object_state fresh = {};
-    struct inode *inode = (struct inode *)place->inode;
-    u64 name = name_of_place(place);
+    struct work *work = work_of_cpu();
 
-    if (!proc)
+    if (!proc || !place || !key || !work)
         return 0;
-    struct object_state *state = bpf_map_lookup_elem(&objects, key);
-    if (state) {
-        if (announce(proc, place, key, state->id))
-            state->name = name;
-        state_changed(state);
-        return 0;
-    }
-    fresh.id = new_id();
-    fresh.cell = cell_of_key(key);
+    struct object_state *fresh = &work->fresh;
+    struct inode *inode = (struct inode *)place->inode;
+    struct object_state *state = object_with_key(key);
+    u64 id = state ? state->id : new_id();
+    u64 name = announce(proc, place, key, id) ? name_of_place(place) : 0;
+
+    fresh->id = id;
+    fresh->name = name;
+    fresh->cell = cell_of_key(key);
     /* mapped before anybody traced it, or forgotten by the table meanwhile */
-    fresh.mapped_writable =
+    fresh->mapped_writable =
         (has_cast ? KERNEL(inode, inode)->i_mapping->i_mmap_writable.counter
                   : BPF_CORE_READ(inode, i_mapping, i_mmap_writable.counter)) > 0;
-    if (announce(proc, place, key, fresh.id))
-        fresh.name = name;
-    bpf_map_update_elem(&objects, key, &fresh, BPF_NOEXIST);
-    state_changed(&fresh);
+    if (!state)
+        remember_object(key, fresh);
+    else if (name)
+        state->name = name;
+    state_changed(fresh);
     return 0;
 }
 
@@ -317,12 +326,12 @@ static __noinline int introduce(struct proc_state *proc, struct place *place,
 static __noinline struct object_state *object_at(struct proc_state *proc, struct place *place,
                                                  struct object_key *key)
 {
-    struct object_state *state = bpf_map_lookup_elem(&objects, key);
+    struct object_state *state = object_with_key(key);
 
     if (state && state->name == name_of_place(place))
         return state;
     introduce(proc, place, key);
-    state = bpf_map_lookup_elem(&objects, key);
+    state = object_with_key(key);
     if (!state)
         count_loss();
     return state;
@@ -334,20 +343,20 @@ static __always_inline struct object_state *
 object_that_looks(struct proc_state *proc, struct file *file, struct look *look, u64 *ret_tag)
 {
     struct object_cell *cell = cell_at(cell_of_key(&look->key));
-    struct place place = {};
 
     if (!proc || !cell)
         return NULL;
     *ret_tag = cell->tag;
     RED_ORDER();
-    struct object_state *state = bpf_map_lookup_elem(&objects, &look->key);
+    struct object_state *state = object_with_key(&look->key);
     if (state && state->name == look->name)
         return state;
-    place_of_file(&place, file);
-    introduce(proc, &place, &look->key);
+    struct place *place = place_of_file(file);
+    if (place)
+        introduce(proc, place, &look->key);
     *ret_tag = cell->tag;
     RED_ORDER();
-    state = bpf_map_lookup_elem(&objects, &look->key);
+    state = object_with_key(&look->key);
     if (!state)
         count_loss();
     else if (state->name == look->name && (look->mode & MODE_TYPE) == MODE_SOCKET)
@@ -358,9 +367,8 @@ object_that_looks(struct proc_state *proc, struct file *file, struct look *look,
 /* The object behind an open file. */
 static __noinline struct object_state *object_of(struct proc_state *proc, struct file *file)
 {
-    struct look look;
+    struct look *look = look_of(file);
     u64 tag = 0;
 
-    look_at(&look, file);
-    return object_that_looks(proc, file, &look, &tag);
+    return look ? object_that_looks(proc, file, look, &tag) : NULL;
 }

@@ -93,21 +93,23 @@ struct piece {
 static __noinline u32 walk_base(struct text_area *area, u32 start, struct piece *p)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    struct walk w = {.room = PV_BPF_NAME_MAX - 256};
+    struct walk *w = new_walk(0, 0, PV_BPF_NAME_MAX - 256, 0);
 
+    if (!w)
+        return 0;
     if (p->dir == FD_CWD) {
-        w.mnt = (u64)BPF_CORE_READ(task, fs, pwd.mnt);
-        w.dentry = (u64)BPF_CORE_READ(task, fs, pwd.dentry);
+        w->mnt = (u64)BPF_CORE_READ(task, fs, pwd.mnt);
+        w->dentry = (u64)BPF_CORE_READ(task, fs, pwd.dentry);
     } else {
         struct file *file = file_of_fd(task, (u32)p->dir);
 
         if (!file)
             return 0;
-        w.mnt = (u64)BPF_CORE_READ(file, f_path.mnt);
-        w.dentry = (u64)BPF_CORE_READ(file, f_path.dentry);
+        w->mnt = (u64)BPF_CORE_READ(file, f_path.mnt);
+        w->dentry = (u64)BPF_CORE_READ(file, f_path.dentry);
     }
-    u32 n = walk_path(area, start, &w);
-    p->cut = w.cut;
+    u32 n = walk_path(area, start, w);
+    p->cut = w->cut;
     return n;
 }
 

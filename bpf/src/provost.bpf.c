@@ -113,9 +113,12 @@ SEPARATE int emit_args_of(struct proc_state *proc, const struct call *call, u32 
 static __always_inline void emit_args(struct proc_state *proc, u16 kind, u32 nr, u64 object,
                                       u64 arg0, u64 arg1, s64 ret)
 {
-    struct call said = {.args = {arg0, arg1}, .ret = ret, .nr = nr};
+    struct work *work = work_of_cpu();
 
-    emit_args_of(proc, &said, kind, object);
+    if (!work)
+        return;
+    work->said = (struct call){.args = {arg0, arg1}, .ret = ret, .nr = nr};
+    emit_args_of(proc, &work->said, kind, object);
 }
 
 /* --- processes --- */
@@ -147,18 +150,20 @@ SEPARATE int open_op(struct proc_state *proc, const struct call *call)
     struct file *file = file_of_fd(bpf_get_current_task_btf(), (u32)ret);
     if (!file)
         return 0;
-    struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = (u32)ret};
-    if (!op_of_file(&op, proc, file))
+    struct red_op *op = new_op(nr, AT_ENTRY, (u32)ret, 0);
+    struct look *look = look_of(file);
+    if (!op || !look || !op_of_look(op, proc, file, look))
         return 0;
-    struct slot *slot = slot_of(proc, op.object);
+    struct slot *slot = slot_of(proc, op->object);
     if (!slot->open_call) {
         /* access mode from the kernel; what open() consumes, from the caller */
         slot->open_flags = BPF_CORE_READ(file, f_flags) | ((u32)flags & OPEN_TRUNCATE);
         slot->open_fd = (s32)ret;
         slot->open_call = nr + 1;
     }
-    if (flags & OPEN_TRUNCATE && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE)
-        write_edge(proc, (u64)file, &op);
+    if (flags & OPEN_TRUNCATE && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE &&
+        !is_null_device(look))
+        red_write(proc, op);
     return 0;
 }
 
@@ -204,8 +209,8 @@ SEPARATE int map_op(struct proc_state *proc, const struct call *call)
 
     if (nr == PV_NR_mmap && !(args[3] & MAP_IS_ANONYMOUS))
         file = file_of_fd(bpf_get_current_task_btf(), (u32)args[4]);
-    if (file) {
-        struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = (u32)args[4]};
+    struct red_op *op = new_op(nr, AT_ENTRY, (u32)args[4], 0);
+    if (file && op) {
         struct object_state *object = object_of(proc, file);
         /* mprotect may allow later what this call does not ask for */
         bool shared = args[3] & MAP_IS_SHARED;
@@ -216,9 +221,9 @@ SEPARATE int map_op(struct proc_state *proc, const struct call *call)
             if (writable)
                 may_be_written(object);
         }
-        read_edge(proc, (u64)file, &op);
+        read_edge(proc, (u64)file, op);
         if (writable)
-            write_edge(proc, (u64)file, &op);
+            write_edge(proc, (u64)file, op);
         if (shared)
             share_file(proc, file, writable);
     } else if (nr == PV_NR_mmap && args[3] & MAP_IS_SHARED) {
@@ -368,7 +373,7 @@ SEPARATE int dispatch(struct proc_state *proc, const struct call *call)
     const u64 *args = call->args;
     u32 nr = (u32)call->nr;
     s64 ret = call->ret;
-    u32 class = class_of[nr & (NR_CLASSES - 1)];
+    u32 class = class_at(nr);
     u32 kind;
     bool counted = class == PV_SC_DATA_OUT && write_ended(proc, nr, ret);
 
@@ -430,7 +435,7 @@ static __always_inline u32 entry_of(struct task_struct *task, u64 nr)
         return PV_BPF_ENTRY_COMPAT;
     if (nr & X32_BIT)
         return PV_BPF_ENTRY_X32;
-    if (nr >= NR_CLASSES || class_of[nr & (NR_CLASSES - 1)] == PV_SC_UNKNOWN)
+    if (nr >= NR_CLASSES || class_at(nr) == PV_SC_UNKNOWN)
         return PV_BPF_ENTRY_UNKNOWN;
     return 0;
 }
@@ -444,7 +449,7 @@ static __always_inline u32 native_number(u32 entry, u64 nr)
         return NR_CLASSES;
     if (entry != PV_BPF_ENTRY_COMPAT)
         return (u32)low;
-    u32 native = compat_of[low & (NR_CLASSES - 1)];
+    u32 native = compat_at(low);
     return native ? native - 1 : NR_CLASSES;
 }
 
@@ -475,21 +480,20 @@ static __always_inline void write_begins(struct proc_state *proc, struct task_st
                                          u32 fd)
 {
     struct file *file = file_of_fd(task, fd);
-    struct red_op op = {.sysno = nr, .when = AT_ENTRY, .fd = fd};
+    struct look *look = file ? look_of(file) : NULL;
+    struct red_op *op = new_op(nr, AT_ENTRY, fd, 0);
     bool alone = is_plain_write(nr) && !may_be_crossed(task);
-    struct look look;
 
-    if (!file)
+    if (!look || !op)
         return;
-    look_at(&look, file);
-    if (is_null_device(&look)) {
+    if (is_null_device(look)) {
         if (alone)
             write_begun(proc, nr, SLOTS);
         return;
     }
     phase_ends(proc, nr);
-    if (op_of_look(&op, proc, file, &look) && red_write(proc, &op) && alone)
-        write_begun(proc, nr, (u32)op.object & (SLOTS - 1));
+    if (op_of_look(op, proc, file, look) && red_write(proc, op) && alone)
+        write_begun(proc, nr, (u32)op->object & (SLOTS - 1));
 }
 
 /* Data moves before the call returns. */
@@ -522,7 +526,6 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    struct call call;
 
     if (is_stranger(task))
         return 0;
@@ -532,7 +535,7 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
     u32 nr = entry ? native_number(entry, (u64)number) : (u32)number;
     if (nr >= NR_CLASSES)
         return 0;
-    u32 class = class_of[nr & (NR_CLASSES - 1)];
+    u32 class = class_at(nr);
     if ((class < PV_SC_DATA_IN || class > PV_SC_COPY) && class != PV_SC_CLOSE)
         return 0;
     /* a read that nobody can cross is seen when it returns */
@@ -544,11 +547,14 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
     struct proc_state *proc = near ? near : far_proc_of(task);
     if (!proc || proc->muted || is_being_made(task))
         return 0;
-    fill_call(&call, regs, nr, 0, entry);
+    struct work *work = work_of_cpu();
+    if (!work)
+        return 0;
+    fill_call(&work->call, regs, nr, 0, entry);
     if (class == PV_SC_CLOSE)
-        close_fd(proc, (u32)call.args[0]);
+        close_fd(proc, (u32)work->call.args[0]);
     else
-        data_begins(proc, &call, class);
+        data_begins(proc, &work->call, class);
     return 0;
 }
 
@@ -561,7 +567,6 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
         return 0;
     s64 number = (s64)regs->orig_ax;
     bool denied = ret == -ERR_PERM || ret == -ERR_ACCESS;
-    struct call call;
 
     struct proc_state *near = near_proc_of(task);
     if (near && is_usual_exit(near, task, regs, number, ret))
@@ -573,16 +578,18 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     u32 entry = entry_of(task, (u64)number);
     if (!entry && is_guest_run(regs, number))
         return 0;
-    if (!entry && !denied && number != PV_NR_bind &&
-        !is_recorded(class_of[number & (NR_CLASSES - 1)]))
+    if (!entry && !denied && number != PV_NR_bind && !is_recorded(class_at(number)))
+        return 0;
+    struct work *work = work_of_cpu();
+    if (!work)
         return 0;
     struct proc_state *proc = near;
     if (!near) {
         struct task_state *state = bpf_task_storage_get(&tasks, task, NULL, 0);
 
         if (state && state->watched) {
-            fill_call(&call, regs, (u64)number, ret, entry);
-            return watch_call(task, &call, entry);
+            fill_call(&work->call, regs, (u64)number, ret, entry);
+            return watch_call(task, &work->call, entry);
         }
         proc = state && state->proc ? proc_with_id(state->proc, state->home) : NULL;
     }
@@ -595,8 +602,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
         if (nr >= NR_CLASSES || ret == -ERR_NO_CALL)
             return 0;
     }
-    fill_call(&call, regs, nr, ret, entry);
-    dispatch(proc, &call);
+    fill_call(&work->call, regs, nr, ret, entry);
+    dispatch(proc, &work->call);
     if (pressed && !is_held)
         hold(task, proc);
     return 0;
@@ -618,7 +625,7 @@ static __always_inline int note_touch(struct inode *inode)
     u32 entry = entry_of(task, number);
     u32 nr = entry ? native_number(entry, number) : (u32)number;
     struct place at = {.inode = (u64)inode};
-    if (nr < NR_CLASSES && class_of[nr & (NR_CLASSES - 1)] == PV_SC_NAME)
+    if (nr < NR_CLASSES && class_at(nr) == PV_SC_NAME)
         touch(proc, &at);
     return 0;
 }

@@ -117,19 +117,6 @@ RED_INLINE bool is_known(struct proc_state *proc, u32 fd, const struct object_ke
     return true;
 }
 
-/* The operation as a record says it. */
-struct red_op {
-    struct object_key key;
-    u64 object;
-    u64 n_bytes;
-    u32 cell;
-    u32 mapped; /* the object's mapped_writable */
-    u32 sysno;
-    u32 when;
-    u32 stream;
-    u32 fd;
-};
-
 /* tag: of the cell, read before the object was asked for. crossed: as above. (Slots that others use
  * are only cleared by them, and what was learned of an object goes with it.) */
 RED_INLINE void slot_learn(struct proc_state *proc, const struct red_op *op, u64 name, u64 tag,
@@ -218,10 +205,9 @@ RED_FN int write_all_unseen(struct proc_state *proc, u32 sysno)
 }
 
 /* What others have put into a mapping, or what another thread is reading, may be in what the
- * process writes now. */
+ * process writes now. 1: it has learned something. */
 RED_FN int read_all_unseen(struct proc_state *proc, u32 sysno)
 {
-    struct object_key key;
     u32 learned = 0;
 
     if (!proc)
@@ -229,19 +215,22 @@ RED_FN int read_all_unseen(struct proc_state *proc, u32 sysno)
     for (u32 i = 0; i < SHARED_MAX; i++) {
         if (i >= proc->n_shared)
             break;
-        key = proc->shared[i].key;
-        learned |= read_unseen(proc, &key, sysno);
+        learned |= read_unseen(proc, &proc->shared[i].key, sysno);
     }
     for (u32 i = 0; i < FLIGHTS_MAX; i++) {
         if (!proc->n_flights)
             break;
-        key = proc->flights[i].key;
         if (proc->flights[i].thread && proc->flights[i].how & FLIGHT_READS)
-            learned |= read_unseen(proc, &key, sysno);
+            learned |= read_unseen(proc, &proc->flights[i].key, sysno);
     }
-    if (learned && (proc->shared_writable || proc->n_flights))
+    return (int)learned;
+}
+
+/* The two in that order, of a caller's frame: a chain of both would exceed eight calls. */
+RED_INLINE void pass_all_unseen(struct proc_state *proc, u32 sysno)
+{
+    if (read_all_unseen(proc, sysno) && (proc->shared_writable || proc->n_flights))
         write_all_unseen(proc, sysno);
-    return 0;
 }
 
 /* The process is about to do something that others may see: what it has read until now counts
@@ -335,7 +324,7 @@ RED_FN int red_write(struct proc_state *proc, struct red_op *op)
     if (!proc || !op || !cell)
         return 0;
     if (proc->n_shared || proc->n_flights)
-        read_all_unseen(proc, op->sysno);
+        pass_all_unseen(proc, op->sysno);
     struct slot *slot = slot_of(proc, op->object);
     u64 proc_version = proc->version;
 

@@ -68,6 +68,18 @@ struct slot {
     s32 open_fd;
     u32 pad;
 };
+/* The operation as a record says it. */
+struct red_op {
+    struct object_key key;
+    u64 object;
+    u64 n_bytes;
+    u32 cell;
+    u32 mapped; /* the object's mapped_writable */
+    u32 sysno;
+    u32 when;
+    u32 stream;
+    u32 fd;
+};
 struct shared_map {
     struct object_key key;
     u32 writable;

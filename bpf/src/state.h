@@ -15,6 +15,31 @@ struct call {
     s64 ret;
     u64 nr;
 };
+/* What tells which object an open file is, under which name, and of what type. */
+struct look {
+    struct object_key key;
+    u64 name; /* differs when the object is reached by another */
+    u32 mode;
+    u32 rdev;
+};
+/* Where an object is to be found. */
+struct place {
+    u64 inode;
+    u64 mnt;
+    u64 dentry;
+    u32 guessed;
+    u32 pad;
+};
+
+/* A path to be named. In: where it is, and the bytes it may take. Out: enum pv_bpf_path. */
+struct walk {
+    u64 mnt;
+    u64 dentry;
+    u32 room;
+    u32 cut;
+    u32 guessed; /* the mount is one of several that may show it, or unknown (0) */
+    u32 pad;
+};
 struct text_area {
     u8 bytes[PV_BPF_TEXT_MAX + PV_BPF_TEXT_SLACK];
 };
@@ -31,6 +56,20 @@ union scratch {
     struct pv_bpf_path_op path_op;
     struct pv_bpf_name_op name_op;
     struct pv_bpf_monitor monitor;
+};
+
+/* What a probe is at work on. Before Linux 6.13 a chain of functions has 512 bytes of stack
+ * together, in which these have no room. Nobody else on that CPU uses them meanwhile: probes are
+ * not preempted, and the one that comes in between, of signals the kernel sends, has no need of
+ * them. */
+struct work {
+    struct call call;
+    struct call said; /* for a record that says something else than the call */
+    struct red_op op;
+    struct look look;
+    struct place place;
+    struct walk walk;
+    struct object_state fresh; /* an object that is being introduced */
 };
 
 struct {
@@ -111,6 +150,12 @@ struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, u32);
+    __type(value, struct work);
+} work SEC(".maps");
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, u32);
     __type(value, struct proc_state);
 } blank_proc SEC(".maps");
 
@@ -159,6 +204,21 @@ static __always_inline struct proc_state *proc_with_id(u64 id, u32 home)
 
     return near && near->id == id ? near : bpf_map_lookup_elem(&procs, &id);
 }
+/* The key may stand in a caller's memory. Kernels before 6.10 take one from the stack or a map
+ * only, so it is copied. */
+static __noinline struct object_state *object_with_key(const struct object_key *key)
+{
+    struct object_key own = *key;
+
+    return bpf_map_lookup_elem(&objects, &own);
+}
+static __noinline void remember_object(const struct object_key *key,
+                                       const struct object_state *state)
+{
+    struct object_key own = *key;
+
+    bpf_map_update_elem(&objects, &own, state, BPF_NOEXIST);
+}
 static __always_inline u32 cell_of_key(const struct object_key *key)
 {
     return (u32)(hash_of_key(key) >> 32) & (CELLS - 1);
@@ -171,6 +231,11 @@ static __always_inline union scratch *scratch_of_cpu(void)
 {
     u32 zero = 0;
     return bpf_map_lookup_elem(&scratch, &zero);
+}
+static __always_inline struct work *work_of_cpu(void)
+{
+    u32 zero = 0;
+    return bpf_map_lookup_elem(&work, &zero);
 }
 static __always_inline struct pv_bpf_cpu *this_cpu(void)
 {

@@ -59,15 +59,15 @@ static __always_inline bool uring_writes(u32 op)
 SEPARATE int uring_data(struct proc_state *proc, u64 file_ref, u32 opcode)
 {
     struct file *file = (struct file *)file_ref;
-    struct red_op op = {.sysno = opcode, .when = AT_ENTRY};
+    struct red_op *op = new_op(opcode, AT_ENTRY, 0, 0);
 
-    if (!proc || !file || !op_of_file(&op, proc, file))
+    if (!proc || !file || !op || !op_of_file(op, proc, file))
         return 0;
     if (uring_reads(opcode))
-        red_read(proc, &op);
+        red_read(proc, op);
     if (uring_writes(opcode))
-        red_write(proc, &op);
-    remember_shared(proc, &op.key, uring_writes(opcode));
+        red_write(proc, op);
+    remember_shared(proc, &op->key, uring_writes(opcode));
     return 0;
 }
 

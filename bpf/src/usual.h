@@ -9,8 +9,8 @@ static __always_inline bool is_usual(struct proc_state *proc, struct task_struct
            !(task->thread_info.status & STATUS_COMPAT);
 }
 
-static __always_inline bool is_usual_write(struct proc_state *proc, struct task_struct *task,
-                                           u32 nr, u32 fd)
+static __noinline bool is_usual_write(struct proc_state *proc, struct task_struct *task, u32 nr,
+                                      u32 fd)
 {
     struct known known;
     struct look look;
@@ -54,7 +54,7 @@ static __always_inline void args_call(struct proc_state *proc, struct task_struc
                                       struct pt_regs *regs, u32 nr, long ret)
 {
     u64 args[2] = {regs->di, regs->si};
-    u32 kind = kind_of_args(proc, class_of[nr & (NR_CLASSES - 1)], nr, args);
+    u32 kind = kind_of_args(proc, class_at(nr), nr, args);
 
     phase_ends(proc, nr);
     if (!kind)
@@ -65,15 +65,15 @@ static __always_inline void args_call(struct proc_state *proc, struct task_struc
 }
 
 /* Whether nothing more is to be done about a call that has returned. */
-static __always_inline bool is_usual_exit(struct proc_state *proc, struct task_struct *task,
-                                          struct pt_regs *regs, s64 number, long ret)
+static __noinline bool is_usual_exit(struct proc_state *proc, struct task_struct *task,
+                                     struct pt_regs *regs, s64 number, long ret)
 {
     u32 nr = (u32)number & (NR_CLASSES - 1);
 
     if ((u64)number >= NR_CLASSES || ret == -ERR_PERM || ret == -ERR_ACCESS ||
         !is_usual(proc, task))
         return false;
-    switch (class_of[nr]) {
+    switch (class_at(nr)) {
     case PV_SC_DATA_IN:
         return is_usual_read(proc, task, nr, (u32)regs->di, ret);
     case PV_SC_DATA_OUT:
@@ -85,6 +85,6 @@ static __always_inline bool is_usual_exit(struct proc_state *proc, struct task_s
         args_call(proc, task, regs, nr, ret);
         return true;
     default:
-        return class_of[nr] != PV_SC_UNKNOWN && !is_recorded(class_of[nr]);
+        return class_at(nr) != PV_SC_UNKNOWN && !is_recorded(class_at(nr));
     }
 }

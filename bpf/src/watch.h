@@ -72,7 +72,6 @@ static __noinline int monitor_did(struct task_struct *task, u32 what, const stru
     struct pv_bpf_cpu *cpu = this_cpu();
     union scratch *area = scratch_of_cpu();
     struct file *file = (struct file *)c->file;
-    struct place place = {};
     u32 cut = PV_BPF_PATH_DETACHED;
     u32 n = 0;
 
@@ -88,8 +87,7 @@ static __noinline int monitor_did(struct task_struct *task, u32 what, const stru
         rec->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
         rec->mode = BPF_CORE_READ(file, f_inode, i_mode);
         rec->flags = BPF_CORE_READ(file, f_flags);
-        place_of_file(&place, file);
-        n = walk_place(rec->text, &place, &cut);
+        n = walk_file(rec->text, file, &cut);
     }
     u32 address_bytes = c->address_bytes;
     if (c->address && address_bytes && address_bytes <= ADDRESS_MAX &&
@@ -165,7 +163,7 @@ static __always_inline bool open_changes(u32 nr, const u64 *args)
 static __noinline int watch_call(struct task_struct *task, const struct call *call, u32 entry)
 {
     u32 nr = (u32)call->nr;
-    u32 class = class_of[nr & (NR_CLASSES - 1)];
+    u32 class = class_at(nr);
     struct concern c = {.arg0 = call->args[0], .arg1 = call->args[1], .result = call->ret};
     bool opens = nr == PV_NR_open || nr == PV_NR_openat || nr == PV_NR_openat2 || nr == PV_NR_creat;
     u32 what = entry ? PV_BPF_ALARM_ENTRY : alarm_of(nr, class, call->args);

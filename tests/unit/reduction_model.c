@@ -424,7 +424,7 @@ static void finish(void)
             if (m.p[i].threads[t].op != OP_NONE)
                 leave(&m.p[i], t);
             end_phase(state_of(&m.p[i], t), 0);
-            read_all_unseen(state_of(&m.p[i], t), 0);
+            pass_all_unseen(state_of(&m.p[i], t), 0);
         }
 }
 
