@@ -163,6 +163,18 @@ static bool complete(struct pv_vm *vm, const struct iovec *iov, int n)
     return vm->content_length && vm->out_len >= vm->content_length;
 }
 
+/* What we cannot keep ends the run: a program may not look at what its write returned, and a
+ * response that has lost a part is none. */
+static int keep(struct pv_vm *vm, const struct iovec *v)
+{
+    int rc = collect(vm, v->iov_base, v->iov_len);
+
+    if (rc < 0)
+        pv_vm_finish_run(vm, PV_VM_MEMORY, 0, "a part of the output could not be kept: %s",
+                         strerror(-rc));
+    return rc;
+}
+
 static int64_t on_output(struct pv_vm *vm, const struct iovec *iov, int n)
 {
     int64_t sum = 0;
@@ -175,7 +187,7 @@ static int64_t on_output(struct pv_vm *vm, const struct iovec *iov, int n)
             return -EFBIG;
         }
         int rc = vm->hooks.output ? vm->hooks.output(vm->hooks.ctx, iov[i].iov_base, iov[i].iov_len)
-                                  : collect(vm, iov[i].iov_base, iov[i].iov_len);
+                                  : keep(vm, &iov[i]);
         if (rc < 0)
             return sum ? sum : rc;
         sum += (int64_t)iov[i].iov_len;
