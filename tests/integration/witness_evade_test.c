@@ -401,6 +401,7 @@ static void test_rename_race(void **state)
     unsigned long moved[2];
 
     (void)state;
+    needs(PV_BPF_HAS_NAMES);
     (void)act_and_collect("rename");
     read_counts("renamed", moved);
     printf("renamed %lu and %lu\n", moved[0], moved[1]);
@@ -415,6 +416,7 @@ static void test_slow_name(void **state)
     unsigned long gone[2];
 
     (void)state;
+    needs(PV_BPF_HAS_NAMES);
     (void)act_and_collect("slow-name");
     read_counts("gone", gone);
     assert_int_equal(gone[0] + gone[1], 1);

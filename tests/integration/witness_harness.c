@@ -8,6 +8,7 @@ char root[64];
 char bpffs[80];
 struct pv_probe *probe;
 bool hold;
+uint32_t present;
 
 void forget(void)
 {
@@ -219,14 +220,26 @@ pid_t run(const char *program, ...)
 int open_probe(uint32_t ring_bytes, struct pv_probe_info *info)
 {
     struct pv_err err = PV_ERR_INIT;
-    int rc = pv_probe_open(&probe, bpffs, ring_bytes, info, &err);
+    struct pv_probe_info found;
+    int rc = pv_probe_open(&probe, bpffs, ring_bytes, &found, &err);
 
     if (rc < 0)
         fail_msg("%s", err.text);
+    present = found.present;
+    if (info)
+        *info = found;
     rc = pv_probe_trace(probe, getpid(), hold, &err);
     if (rc < 0)
         fail_msg("%s", err.text);
     return rc;
+}
+
+void needs(uint32_t feature)
+{
+    if (present & feature)
+        return;
+    printf("this kernel lacks what that needs: docs/kernels.md\n");
+    skip();
 }
 
 int with_probe(void **state)

@@ -1,6 +1,7 @@
 /* Runs programs under the probes and looks at what these say. Needs root, bpffs and kernel BTF. */
 #pragma once
 #include "probe.h"
+#include "pv/bpf_record.h"
 #include "pv/own.h"
 
 #include <errno.h>
@@ -29,7 +30,8 @@ extern struct log_of log_of;
 extern char root[64];
 extern char bpffs[80];
 extern struct pv_probe *probe;
-extern bool hold; /* policy of open_probe: what it starts waits for room in the ring */
+extern bool hold;        /* policy of open_probe: what it starts waits for room in the ring */
+extern uint32_t present; /* what open_probe has found: enum pv_bpf_feature */
 extern uint64_t last_start_ticks;
 
 void forget(void);
@@ -55,6 +57,8 @@ pid_t run(const char *program, ...);
 pid_t start(const char *program, ...);
 int open_probe(uint32_t ring_bytes, struct pv_probe_info *info);
 int with_probe(void **state);
+/* Skips the test where the kernel does not have it. */
+void needs(uint32_t feature);
 int without_probe(void **state);
 /* A directory and a bpffs in a mount namespace of its own; false and why not. */
 bool prepare(char *reason, size_t cap);

@@ -123,9 +123,10 @@ static int act_sleepers(void)
     return bad;
 }
 
-static const struct act acts[] = {{"flood", act_flood},         {"calls", act_calls},
-            {"evade", act_evade},         {"calls-forever", act_calls_forever},
-            {"read-fifo", act_read_fifo}, {"sleepers", act_sleepers}};
+static const struct act acts[] = {
+    {"flood", act_flood},         {"calls", act_calls},
+    {"evade", act_evade},         {"calls-forever", act_calls_forever},
+    {"read-fifo", act_read_fifo}, {"sleepers", act_sleepers}};
 
 /* --- what the witness says of it --- */
 
@@ -227,7 +228,7 @@ static void nothing_is_missing(const struct pv_probe_info *info)
     assert_int_equal(s.lost, 0);
     assert_int_equal(s.missing, 0);
     assert_int_equal(s.records, s.emitted);
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; present & PV_BPF_HAS_NAMES && k < 4; k++)
         assert_int_equal(ops_told(k & 1 ? "rmdir" : "mkdir", k & 2 ? "one" : "two"), rounds());
 }
 
@@ -525,7 +526,8 @@ static void test_freeze_goes_on_beside_drop(void **state)
     for (int i = 0; i < 1000 && !all_is_told(&info); i++)
         told += read_some();
     assert_true(sum_up(&info).holds > 0);
-    assert_int_equal(told, 2 * FLOODERS * 500);
+    if (present & PV_BPF_HAS_NAMES)
+        assert_int_equal(told, 2 * FLOODERS * 500);
 }
 
 /* --- the end of the probes --- */

@@ -80,6 +80,7 @@ static void test_pipe_carries_dependency(void **state)
 static void test_names(void **state)
 {
     (void)state;
+    needs(PV_BPF_HAS_NAMES);
     (void)run("/bin/sh", "-c",
               "/bin/mv secret2 moved; /bin/chmod 600 moved; /bin/ln -s moved link; /bin/rm link;"
               "/bin/mkdir d; /bin/rmdir d; /bin/ln moved hard",
