@@ -39,3 +39,5 @@ endforeach()
 pv_unit_test(probe_order SOURCES probe_order_test.c ../../audit/auditor/probe_order.c ../../audit/auditor/probe_ring.c
     LINKS pv_base pv_bpf_format pv_lib::cmocka)
 target_include_directories(probe_order_test PRIVATE ${CMAKE_SOURCE_DIR}/audit/auditor)
+
+pv_script_test(unit.probe_stack LABELS unit SCRIPT unit/probe_stack.py TIMEOUT 60)
