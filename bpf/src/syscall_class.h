@@ -16,7 +16,7 @@ static const volatile u16 compat_of[NR_CLASSES] = {PV_COMPAT_CALLS(COMPAT_ENTRY)
 #undef COMPAT_ENTRY
 
 /* The bound is applied where it is used: the compiler would leave it out behind a test of the
- * number, which kernels before 6.8 have forgotten when the number comes back from the stack. */
+ * number, which Linux 6.1 has forgotten when the number comes back from the stack. */
 #define BOUNDED(nr)                                                                                \
     ({                                                                                             \
         u64 nr_ = (nr);                                                                            \
