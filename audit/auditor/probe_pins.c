@@ -167,8 +167,13 @@ static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_lis
 /* What the kernel has beyond what is needed: enum pv_bpf_feature. */
 static uint32_t choose(struct provost_bpf *skel)
 {
+    bool roomy = kernel_has("bpf_jit_supports_private_stack", BTF_KIND_FUNC);
     uint32_t features = 0;
 
+    (void)bpf_program__set_autoload(skel->progs.on_sys_enter, roomy);
+    (void)bpf_program__set_autoload(skel->progs.on_sys_exit, roomy);
+    (void)bpf_program__set_autoload(skel->progs.on_sys_enter_512, !roomy);
+    (void)bpf_program__set_autoload(skel->progs.on_sys_exit_512, !roomy);
     if (kernel_has("btf_trace_io_uring_submit_req", BTF_KIND_TYPEDEF) &&
         kernel_has("btf_trace_io_uring_complete", BTF_KIND_TYPEDEF)) {
         (void)bpf_program__set_autoload(skel->progs.on_uring_submit, true);
@@ -245,7 +250,9 @@ static int pin_all(struct provost_bpf *skel, const char *dir, struct pv_err *err
     PV_TRY(pin_link(skel->links.on_exec, dir, "link-exec", err));
     PV_TRY(pin_link(skel->links.on_exit, dir, "link-exit", err));
     PV_TRY(pin_link(skel->links.on_sys_enter, dir, "link-enter", err));
+    PV_TRY(pin_link(skel->links.on_sys_enter_512, dir, "link-enter", err));
     PV_TRY(pin_link(skel->links.on_sys_exit, dir, "link-leave", err));
+    PV_TRY(pin_link(skel->links.on_sys_exit_512, dir, "link-leave", err));
     PV_TRY(pin_link(skel->links.on_uring_submit, dir, "link-uring", err));
     PV_TRY(pin_link(skel->links.on_uring_complete, dir, "link-opened", err));
     PV_TRY(pin_link(skel->links.on_ctime_set, dir, "link-set", err));

@@ -522,8 +522,8 @@ static __always_inline void data_begins(struct proc_state *proc, const struct ca
 
 #include "usual.h"
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
+/* roomy: each function has a stack of its own (Linux 6.13), so that the usual way needs no call. */
+static __always_inline int sys_enter(struct pt_regs *regs, long number, bool roomy)
 {
     struct task_struct *task = bpf_get_current_task_btf();
 
@@ -542,7 +542,8 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
     if (class == PV_SC_DATA_IN && !may_be_crossed(task))
         return 0;
     struct proc_state *near = near_proc_of(task);
-    if (near && is_usual_write(near, task, nr, (u32)regs->di))
+    if (near && (roomy ? is_usual_write(near, task, nr, (u32)regs->di)
+                       : is_usual_write_apart(near, task, nr, (u32)regs->di)))
         return 0;
     struct proc_state *proc = near ? near : far_proc_of(task);
     if (!proc || proc->muted || is_being_made(task))
@@ -558,8 +559,18 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
     return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long number)
+{
+    return sys_enter(regs, number, true);
+}
+SEC("?tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter_512, struct pt_regs *regs, long number)
+{
+    return sys_enter(regs, number, false);
+}
+
+static __always_inline int sys_exit(struct pt_regs *regs, long ret, bool roomy)
 {
     struct task_struct *task = bpf_get_current_task_btf();
 
@@ -569,7 +580,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     bool denied = ret == -ERR_PERM || ret == -ERR_ACCESS;
 
     struct proc_state *near = near_proc_of(task);
-    if (near && is_usual_exit(near, task, regs, number, ret))
+    if (near && (roomy ? is_usual_exit(near, task, regs, number, ret)
+                       : is_usual_exit_apart(near, task, regs, number, ret)))
         return 0;
     bool is_held = pressed && hold_current(task);
     /* -1: no system call, or one a tracer skipped */
@@ -607,6 +619,17 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
     if (pressed && !is_held)
         hold(task, proc);
     return 0;
+}
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
+{
+    return sys_exit(regs, ret, true);
+}
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit_512, struct pt_regs *regs, long ret)
+{
+    return sys_exit(regs, ret, false);
 }
 
 /* --- what the kernel touches for an operation on names --- */

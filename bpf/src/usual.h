@@ -9,8 +9,8 @@ static __always_inline bool is_usual(struct proc_state *proc, struct task_struct
            !(task->thread_info.status & STATUS_COMPAT);
 }
 
-static __noinline bool is_usual_write(struct proc_state *proc, struct task_struct *task, u32 nr,
-                                      u32 fd)
+static __always_inline bool is_usual_write(struct proc_state *proc, struct task_struct *task,
+                                           u32 nr, u32 fd)
 {
     struct known known;
     struct look look;
@@ -65,8 +65,8 @@ static __always_inline void args_call(struct proc_state *proc, struct task_struc
 }
 
 /* Whether nothing more is to be done about a call that has returned. */
-static __noinline bool is_usual_exit(struct proc_state *proc, struct task_struct *task,
-                                     struct pt_regs *regs, s64 number, long ret)
+static __always_inline bool is_usual_exit(struct proc_state *proc, struct task_struct *task,
+                                          struct pt_regs *regs, s64 number, long ret)
 {
     u32 nr = (u32)number & (NR_CLASSES - 1);
 
@@ -87,4 +87,17 @@ static __noinline bool is_usual_exit(struct proc_state *proc, struct task_struct
     default:
         return class_at(nr) != PV_SC_UNKNOWN && !is_recorded(class_at(nr));
     }
+}
+
+/* The same where a program and all it calls share 512 bytes of stack. */
+static __noinline bool is_usual_write_apart(struct proc_state *proc, struct task_struct *task,
+                                            u32 nr, u32 fd)
+{
+    return is_usual_write(proc, task, nr, fd);
+}
+
+static __noinline bool is_usual_exit_apart(struct proc_state *proc, struct task_struct *task,
+                                           struct pt_regs *regs, s64 number, long ret)
+{
+    return is_usual_exit(proc, task, regs, number, ret);
 }

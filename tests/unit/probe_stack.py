@@ -35,7 +35,7 @@ class Program:
                 self.names[address // 8] = name
         for section, name, address, line, following in self.walk(lines):
             if line is None and section != ".text":
-                self.roots.append(name)
+                self.roots.append(name.removesuffix("_512"))
             elif line is not None:
                 self.read(name, line, following)
 
@@ -79,8 +79,10 @@ class Program:
 def main():
     path = os.path.join(os.environ["PV_BUILD"], "bpf/provost.bpf.o")
     program = Program(disassemble(path))
-    assert len(program.roots) >= 8, program.roots
-    bad = sorted((c for root in program.roots for c in program.too_deep(root)), reverse=True)
+    # of twins only one is for kernels that give less
+    roots = [f"{r}_512" if program.roots.count(r) == 2 else r for r in set(program.roots)]
+    assert len(roots) >= 8 and "on_sys_exit_512" in roots, roots
+    bad = sorted((c for root in roots for c in program.too_deep(root)), reverse=True)
     for used, chain in bad[:10]:
         print(used, " > ".join(chain))
     sys.exit(bool(bad))
