@@ -204,8 +204,8 @@ static __always_inline struct proc_state *proc_with_id(u64 id, u32 home)
 
     return near && near->id == id ? near : bpf_map_lookup_elem(&procs, &id);
 }
-/* The key may stand in a caller's memory. Linux 6.1 takes one from the stack or a map only, so it is
- * copied. */
+/* The key may stand in a caller's memory. Linux 6.1 takes one from the stack or a map only, so it
+ * is copied. */
 static __noinline struct object_state *object_with_key(const struct object_key *key)
 {
     struct object_key own = *key;
