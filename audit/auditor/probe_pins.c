@@ -165,9 +165,8 @@ static int keep_complaint(enum libbpf_print_level level, const char *fmt, va_lis
 }
 
 /* What the kernel has beyond what is needed: enum pv_bpf_feature. */
-static uint32_t choose(struct provost_bpf *skel)
+static uint32_t choose(struct provost_bpf *skel, bool roomy)
 {
-    bool roomy = kernel_has("bpf_jit_supports_private_stack", BTF_KIND_FUNC);
     uint32_t features = 0;
 
     (void)bpf_program__set_autoload(skel->progs.on_sys_enter, roomy);
@@ -193,7 +192,7 @@ static uint32_t choose(struct provost_bpf *skel)
     return features;
 }
 
-static int load(struct provost_bpf *skel, uint32_t ring_bytes, uint32_t n_cpus,
+static int load(struct provost_bpf *skel, bool roomy, uint32_t ring_bytes, uint32_t n_cpus,
                 uint32_t *ret_features, struct pv_err *err)
 {
     int rc = 0;
@@ -204,7 +203,7 @@ static int load(struct provost_bpf *skel, uint32_t ring_bytes, uint32_t n_cpus,
     skel->rodata->look_bytes = ring_bytes / 32 / n_cpus;
     skel->rodata->has_cast = kernel_has("bpf_rdonly_cast", BTF_KIND_FUNC);
     (void)bpf_map__set_max_entries(skel->maps.cpus, n_cpus);
-    *ret_features = choose(skel);
+    *ret_features = choose(skel, roomy);
     /* ids of an earlier load in this boot are below: nobody makes a million a second */
     skel->data->next_id = (pv_now_boot_ns() / PV_NS_PER_S + 1) << 20;
     rc = provost_bpf__load(skel);
@@ -263,7 +262,7 @@ static int pin_all(struct provost_bpf *skel, const char *dir, struct pv_err *err
     return pin_map(skel->maps.meta, dir, "meta", err);
 }
 
-static int load_and_pin(const char *dir, uint32_t ring_bytes, struct pv_err *err)
+static int load_and_pin(const char *dir, bool roomy, uint32_t ring_bytes, struct pv_err *err)
 {
     int n_cpus = libbpf_num_possible_cpus();
     struct pv_bpf_meta m = {0};
@@ -275,7 +274,7 @@ static int load_and_pin(const char *dir, uint32_t ring_bytes, struct pv_err *err
     if (!skel)
         return pv_fail(err, errno, "open the eBPF object");
     uint32_t features = 0;
-    PV_TRY(load(skel, ring_bytes, (uint32_t)n_cpus, &features, err));
+    PV_TRY(load(skel, roomy, ring_bytes, (uint32_t)n_cpus, &features, err));
     m = (struct pv_bpf_meta){.build = build_hash(),
                              .load_id = pv_now_real_ns(),
                              .ring_bytes = ring_bytes,
@@ -289,6 +288,19 @@ static int load_and_pin(const char *dir, uint32_t ring_bytes, struct pv_err *err
     return rc;
 }
 
+/* Whether each function of a program has a stack of its own no symbol tells: it is tried. */
+static int load_as_fits(const char *dir, uint32_t ring_bytes, struct pv_err *err)
+{
+    struct pv_err too_deep = PV_ERR_INIT;
+    int rc = load_and_pin(dir, true, ring_bytes, &too_deep);
+
+    if (rc == -EACCES)
+        return load_and_pin(dir, false, ring_bytes, err);
+    if (rc < 0 && err)
+        *err = too_deep;
+    return rc;
+}
+
 int pv_probe_pins_open(struct pv_probe_maps *ret, const char *dir, uint32_t ring_bytes,
                        struct pv_err *err)
 {
@@ -299,7 +311,7 @@ int pv_probe_pins_open(struct pv_probe_maps *ret, const char *dir, uint32_t ring
         return 0;
     }
     remove_stale(dir);
-    PV_TRY(load_and_pin(dir, ring_bytes, err));
+    PV_TRY(load_as_fits(dir, ring_bytes, err));
     int rc = open_all(ret, dir, ring_bytes);
     return rc < 0 ? pv_fail(err, rc, "open the pins under '%s'", dir) : 0;
 }
