@@ -184,6 +184,7 @@ static int finish_all(struct auditor *a, struct pv_err *err)
     /* The auditor's own last key is for the next one to disclose: no event comes after this. */
     PV_TRY(auditor_emit_close(a, &a->self->id, a->draining ? "drained" : "supervisor gone", err));
     PV_TRY(auditor_commit(a, err));
+    pv_log_ends(a->log);
     return pv_log_publish(a->log, true, err);
 }
 

@@ -80,6 +80,7 @@ static const int absent[] = {SCMP_SYS(clone3)};
 /* Of bpf(2) only what reads and writes maps that are open, and starts the program that looks for
  * a monitor's threads; of signals only what lets a function go
  * on that the probes have stopped. */
+enum { ALWAYS = 1 }; /* of the first so many */
 static const struct pv_seccomp_checked checked[] = {
     {SCMP_SYS(clone), NEW_THREAD, 0},
     /* only with the probes */
@@ -94,7 +95,7 @@ int auditor_confine(bool with_bpf, struct pv_err *err)
         .calls = allowed,
         .n_calls = PV_SECCOMP_COUNT(allowed),
         .checked = checked,
-        .n_checked = with_bpf ? PV_SECCOMP_COUNT(checked) : 1,
+        .n_checked = with_bpf ? PV_SECCOMP_COUNT(checked) : ALWAYS,
         .absent = absent,
         .n_absent = PV_SECCOMP_COUNT(absent),
         .sanitizer = sanitizer,

@@ -220,7 +220,7 @@ static int drop_segments(struct pv_log *log, struct pv_err *err)
 static int tend_tiles(struct pv_log *log, bool published, struct pv_err *err)
 {
     PV_TRY(pv_tiles_advance(log->tiles, log->signed_size, err));
-    PV_TRY(pv_tiles_sync(log->tiles, published, err));
+    PV_TRY(pv_tiles_sync(log->tiles, published && !log->ending, err));
     int rc = pv_log_tidy(log, published ? REMOVED_A_PUBLISH : REMOVED_A_COMMIT, err);
     PV_TRY(rc);
     return drop_segments(log, err);
@@ -321,6 +321,11 @@ int pv_log_tidy(struct pv_log *log, unsigned max, struct pv_err *err)
             (void)unlinkat(log->dir_fd, path, AT_REMOVEDIR);
     }
     return log->removed < log->detached;
+}
+
+void pv_log_ends(struct pv_log *log)
+{
+    log->ending = true;
 }
 
 int pv_log_publish(struct pv_log *log, bool force, struct pv_err *err)

@@ -27,6 +27,7 @@ struct pv_log {
         removed;          /* entries below the first need not be here; below the second are not */
     struct pv_buf latest; /* the last note */
     bool latest_stale;    /* the file "checkpoint" is older than it */
+    bool ending;          /* pv_log_ends */
     uint64_t published_ns;
     int (*before_drop)(void *ctx, struct pv_err *err); /* or NULL */
     void *before_drop_ctx;                             /* borrowed */

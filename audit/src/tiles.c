@@ -14,12 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX) };
+enum {
+    BUNDLE_BYTES_MAX = PV_TILE_WIDTH * (2 + PV_LOG_ENTRY_MAX),
+    SEGMENT_BUNDLES = PV_LOG_SEGMENT_ENTRIES / PV_TILE_WIDTH,
+};
 
 struct level {
     unsigned n; /* hashes of the tile that is not full yet */
     uint64_t tile;
-    bool partial; /* there may be files of a part of it */
     uint8_t hash[PV_TILE_WIDTH][PV_HASH_BYTES];
 };
 struct sync {
@@ -66,18 +68,6 @@ static int make_directories(int dir_fd, const char *path, struct pv_err *err)
     return 0;
 }
 
-static bool holds(int dir_fd, const char *path, const void *p, size_t len)
-{
-    pv_autobuf struct pv_buf have;
-    struct stat st;
-    struct pv_err ignored = PV_ERR_INIT;
-    pv_buf_init(&have, len);
-    if (fstatat(dir_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || (size_t)st.st_size != len)
-        return false;
-    return pv_read_file_at(dir_fd, path, &have, &ignored) == 0 && have.len == len &&
-           memcmp(have.data, p, len) == 0;
-}
-
 static int fill_new(int dir_fd, const char *path, const void *p, size_t len, struct pv_err *err)
 {
     pv_autoclose int fd =
@@ -90,7 +80,8 @@ static int fill_new(int dir_fd, const char *path, const void *p, size_t len, str
     return rc;
 }
 
-/* A file is made once. It is there already only after a crash: then what it holds decides. */
+/* A file is made once. It is there already only after a crash, and made again then: what a failed
+ * sync left unwritten would look written. */
 static int put_file(int dir_fd, const char *path, const void *p, size_t len, struct pv_err *err)
 {
     int rc = fill_new(dir_fd, path, p, len, err);
@@ -99,10 +90,8 @@ static int put_file(int dir_fd, const char *path, const void *p, size_t len, str
         rc = fill_new(dir_fd, path, p, len, err);
     }
     if (rc == -EEXIST) {
-        if (holds(dir_fd, path, p, len))
-            return 0;
         if (unlinkat(dir_fd, path, 0) < 0)
-            return pv_fail(err, errno, "remove a damaged '%s'", path);
+            return pv_fail(err, errno, "remove the old '%s'", path);
         rc = fill_new(dir_fd, path, p, len, err);
     }
     if (rc < 0 && rc != -EEXIST)
@@ -139,7 +128,7 @@ static int put_tile(struct pv_tiles *t, int level, unsigned width, struct pv_err
     const struct level *l = &t->level[level];
     pv_tile_path(level, l->tile, width, path);
     PV_TRY(put_file(t->dir_fd, path, l->hash, width * (size_t)PV_HASH_BYTES, err));
-    if (width == PV_TILE_WIDTH && l->partial)
+    if (width == PV_TILE_WIDTH)
         drop_partials(t->dir_fd, level, l->tile);
     return 0;
 }
@@ -150,8 +139,7 @@ static int put_bundle(struct pv_tiles *t, struct pv_err *err)
     pv_tile_path(PV_TILE_ENTRIES, t->level[0].tile, PV_TILE_WIDTH, path);
     PV_TRY(pv_buf_check(&t->bundle, "bundle of entries", err));
     PV_TRY(put_file(t->dir_fd, path, t->bundle.data, t->bundle.len, err));
-    if (t->level[0].partial)
-        drop_partials(t->dir_fd, PV_TILE_ENTRIES, t->level[0].tile);
+    drop_partials(t->dir_fd, PV_TILE_ENTRIES, t->level[0].tile);
     return 0;
 }
 
@@ -178,7 +166,6 @@ static void promote(struct pv_tiles *t, int level)
     pv_tile_root((const uint8_t(*)[PV_HASH_BYTES])l->hash, PV_TILE_WIDTH, up->hash[up->n++]);
     l->n = 0;
     l->tile++;
-    l->partial = false;
 }
 
 /* Writes what is full, which then goes up a level as one hash. State changes only once the files
@@ -224,8 +211,6 @@ int pv_tiles_start(struct pv_tiles *t, struct pv_err *err)
 {
     assert(t->size % PV_TILE_WIDTH == 0);
     t->durable = t->size / PV_TILE_WIDTH;
-    for (int level = 0; level < PV_TILE_LEVELS; level++)
-        t->level[level].partial = true; /* whoever wrote before may have published */
     return pv_log_reader_open(&t->journal, t->dir_fd, t->size, err);
 }
 
@@ -243,8 +228,6 @@ int pv_tiles_publish(struct pv_tiles *t, uint64_t size, struct pv_err *err)
 {
     char path[PV_TILE_PATH_MAX];
     PV_TRY(pv_tiles_advance(t, size, err));
-    for (int level = 0; level < PV_TILE_LEVELS; level++)
-        t->level[level].partial |= t->level[level].n > 0;
     if (t->level[0].n) {
         pv_tile_path(PV_TILE_ENTRIES, t->level[0].tile, t->level[0].n, path);
         PV_TRY(pv_buf_check(&t->bundle, "bundle of entries", err));
@@ -282,7 +265,10 @@ static void begin_sync(struct pv_tiles *t)
 
 int pv_tiles_sync(struct pv_tiles *t, bool begin, struct pv_err *err)
 {
-    if (begin && !t->syncing && t->durable < t->level[0].tile)
+    /* for less nothing could be let go */
+    bool worth = t->durable / SEGMENT_BUNDLES < t->level[0].tile / SEGMENT_BUNDLES;
+
+    if (begin && worth && !t->syncing)
         begin_sync(t);
     return t->syncing && pv_workers_done(t->worker, &t->sync.job) ? sync_done(t, err) : 0;
 }

@@ -22,9 +22,9 @@ PV_MUST_CHECK int pv_tiles_advance(struct pv_tiles *t, uint64_t size, struct pv_
 /* As advance, then the partial ones of exactly that size, for a checkpoint about to be published.
  */
 PV_MUST_CHECK int pv_tiles_publish(struct pv_tiles *t, uint64_t size, struct pv_err *err);
-/* Begins, if told to, a sync of all that is written by now, and takes note of one that is done. Waits
- * for nothing: a thread syncs the whole file system (syncfs), which may take long where others have
- * written much. -EIO when a sync failed. */
+/* Begins, if told to and a segment of the journal waits for it, a sync of all that is written by
+ * now, and takes note of one that is done. Waits for nothing: a thread syncs the whole file system
+ * (syncfs), which may take long where others have written much. -EIO when a sync failed. */
 PV_MUST_CHECK int pv_tiles_sync(struct pv_tiles *t, bool begin, struct pv_err *err);
 /* Entries below it stand in durable files. */
 uint64_t pv_tiles_durable(const struct pv_tiles *t);

@@ -103,6 +103,9 @@ void pv_prepare_tick(struct pv_host *h, uint64_t now_ns);
 void pv_prepare_idle(struct pv_host *h);
 /* Gives back what no waiting instance stands on, when nothing has run for a while. */
 void pv_prepare_trim(struct pv_host *h, uint64_t now_ns);
+/* Says to the supervisor why the function needs a host of processes, which this one cannot become.
+ */
+PV_MUST_CHECK int pv_prepare_make_way(struct pv_host *h, const char *why, struct pv_err *err);
 /* Whether anything is to be prepared at all. */
 bool pv_prepare_may(const struct pv_host *h);
 /* Instances that have ended without an exit_fd. */

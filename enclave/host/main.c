@@ -119,6 +119,25 @@ static int make_seats(struct pv_host *h, unsigned n, struct pv_err *err)
     return 0;
 }
 
+/* The supervisor thought there was one. If the class leaves it open, it is told, and tells us to
+ * end (-ECANCELED). */
+static int no_machine(struct pv_host *h, const struct pv_err *why, struct pv_err *err)
+{
+    uint16_t heard = 0;
+
+    if (h->spec.class == PV_CLASS_AUTO)
+        PV_TRY(pv_prepare_make_way(h, why->text, err));
+    while (h->spec.class == PV_CLASS_AUTO && heard != PV_ROLE_DRAIN) {
+        pv_automsg struct pv_msg m = {0};
+
+        if (pv_msg_recv(h->control, &m, err) <= 0)
+            break;
+        heard = m.type;
+    }
+    return pv_refuse(err, h->spec.class == PV_CLASS_AUTO ? ECANCELED : ENOTSUP,
+                     "no micro-VM can run on this machine: %.255s", why->text);
+}
+
 static int create_domain(struct pv_host *h, const struct start *s, struct pv_err *err)
 {
     struct pv_domain_config c = {&h->spec, s->uid,     s->gid,     s->n_slots, s->cgroup_mode,
@@ -128,7 +147,7 @@ static int create_domain(struct pv_host *h, const struct start *s, struct pv_err
     if (!s->microvm)
         return pv_process_class.create(&h->domain, &c, err);
     if (pv_microvm_open(s->machine, &why) < 0)
-        return pv_refuse(err, ENOTSUP, "no micro-VM can run on this machine: %.255s", why.text);
+        return no_machine(h, &why, err);
     PV_TRY(pv_microvm_class.create(&h->domain, &c, err));
     h->microvm = true;
     h->domain->unrecorded = pv_producer_unrecorded(h->producer);
@@ -212,7 +231,8 @@ int main(void)
         rc = pv_loop_run(&h, &err);
     if (rc < 0) {
         pv_log(PV_LOG_ERROR, "%s", err.text);
-        say_fault(&h, &err);
+        if (rc != -ECANCELED)
+            say_fault(&h, &err);
     }
     finish(&h, rc < 0 ? "fault" : "stopped");
     return rc < 0 ? 1 : 0;

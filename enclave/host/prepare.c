@@ -373,19 +373,24 @@ void pv_prepare_look(struct pv_host *h, uint64_t now_ns)
     }
 }
 
-/* For a host of processes, which this one cannot become. */
-static void make_way(struct pv_host *h, const char *why)
+int pv_prepare_make_way(struct pv_host *h, const char *why, struct pv_err *err)
 {
     pv_automsg struct pv_msg m;
-    struct pv_err err = PV_ERR_INIT;
 
     (void)snprintf(h->unfit, sizeof h->unfit, "%.255s", why);
     pv_msg_init(&m, PV_HOST_UNFIT);
     pv_buf_str(&m.body, h->unfit);
-    if (pv_msg_send(h->control, &m, &err) < 0) {
-        pv_log(PV_LOG_ERROR, "%s", err.text);
-        h->lost = true;
-    }
+    return pv_msg_send(h->control, &m, err);
+}
+
+static void make_way(struct pv_host *h, const char *why)
+{
+    struct pv_err err = PV_ERR_INIT;
+
+    if (pv_prepare_make_way(h, why, &err) == 0)
+        return;
+    pv_log(PV_LOG_ERROR, "%s", err.text);
+    h->lost = true;
 }
 
 static void say_end(const struct pv_instance_end *end, char out[512])

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* Of a host: its own, its process-class slots', and room for requests; of a VM, beside its files.
- */
+/* Of a host: its own, and room for requests; of a VM, beside its files. */
 enum { HOST_DESCRIPTORS = 512, VM_DESCRIPTORS = 12, DESCRIPTORS_MIN = 16, DESCRIPTORS_MAX = 256 };
 
 /* What a program holds open may be open in the host as well. So that all slots together leave the

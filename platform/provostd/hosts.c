@@ -4,6 +4,7 @@
 #include "pv/log.h"
 #include "pv/own.h"
 #include "pv/role.h"
+#include "pv/vm.h"
 #include "roles.h"
 
 #include <fcntl.h>
@@ -120,19 +121,27 @@ static struct pv_host *host_of(struct pv_role *r)
     return (struct pv_host *)(void *)((char *)r - offsetof(struct pv_host, role));
 }
 
-static bool wants_microvm(const struct pv_host *h)
+bool pv_host_wants_microvm(const struct pv_host *h)
 {
     return h->spec.class == PV_CLASS_MICROVM ||
            (h->spec.class == PV_CLASS_AUTO && h->spec.prepare == PV_PREPARE_AUTO && !h->unfit[0]);
 }
 
 /* What is known before it is tried. */
-static void look_at_fitness(const struct pv_supervisor *s, struct pv_host *h)
+static int look_at_fitness(struct pv_supervisor *s, struct pv_host *h, struct pv_err *err)
 {
-    const char *why = h->spec.cpu_millis ? "it has no CPU share of its own" : s->no_machine;
+    struct pv_err why = PV_ERR_INIT;
 
-    if (wants_microvm(h) && h->spec.class == PV_CLASS_AUTO)
-        snprintf(h->unfit, sizeof h->unfit, "%s", why);
+    if (!pv_host_wants_microvm(h))
+        return 0;
+    /* KVM may have come after us */
+    bool missing = !s->machine && pv_vm_stand_by(&s->machine, &why) < 0;
+    if (missing && h->spec.class == PV_CLASS_MICROVM)
+        return pv_refuse(err, ENOTSUP, "no micro-VM can run on this machine: %.255s", why.text);
+    if (h->spec.class == PV_CLASS_AUTO && (missing || h->spec.cpu_millis))
+        snprintf(h->unfit, sizeof h->unfit, "%.255s",
+                 missing ? why.text : "it has no CPU share of its own");
+    return 0;
 }
 
 static void put_slots(struct pv_supervisor *s, const struct pv_host *h, struct pv_msg *m)
@@ -142,10 +151,10 @@ static void put_slots(struct pv_supervisor *s, const struct pv_host *h, struct p
     pv_buf_u32(&m->body, h->spec.concurrency);
     pv_buf_u8(&m->body, (uint8_t)s->cgroups.mode);
     pv_buf_u8(&m->body, s->config.audit);
-    pv_buf_u8(&m->body, wants_microvm(h));
+    pv_buf_u8(&m->body, pv_host_wants_microvm(h));
     pv_buf_u8(&m->body, s->machine);
     pv_buf_str(&m->body, h->unfit);
-    for (uint32_t slot = 0; !wants_microvm(h) && slot < h->spec.concurrency; slot++)
+    for (uint32_t slot = 0; !pv_host_wants_microvm(h) && slot < h->spec.concurrency; slot++)
         for (unsigned i = 0; i < PV_CG_COUNT; i++) {
             pv_cgroup_slot_path(&s->cgroups, h->group, (enum pv_controller)i, slot, path);
             pv_buf_str(&m->body, path);
@@ -179,7 +188,7 @@ static int make_group(struct pv_supervisor *s, struct pv_host *h, struct pv_err 
     struct pv_cgroup_limits l = {.memory_bytes = h->spec.memory_bytes,
                                  .processes = h->spec.processes,
                                  .cpu_millis = h->spec.cpu_millis,
-                                 .n_slots = wants_microvm(h) ? 0 : h->spec.concurrency};
+                                 .n_slots = pv_host_wants_microvm(h) ? 0 : h->spec.concurrency};
 
     if (s->cgroups.mode == PV_CGROUP_NONE)
         return 0;
@@ -282,7 +291,7 @@ static int new_host(struct pv_supervisor *s, const uint8_t *spec, size_t len, st
     pv_sha256(spec, len, h->measurement);
     snprintf(name, sizeof name, "host:%s@%llu", h->spec.name, (unsigned long long)h->spec.version);
     pv_role_init(&h->role, PV_ROLE_HOST, name, next_uid(s));
-    look_at_fitness(s, h);
+    PV_TRY(look_at_fitness(s, h, err));
     h->role.hold = h->spec.loss == PV_LOSS_FREEZE;
     *ret = PV_TAKE_PTR(h);
     return 0;
@@ -390,6 +399,8 @@ void pv_host_ended(struct pv_supervisor *s, struct pv_host *h, int status)
 
     h->makes_way = false;
     pv_role_ended(s, &h->role, status);
+    if (makes_way)
+        h->role.draining = false; /* it was to end, its function is not */
     drop_group(s, h);
     if (h->leaving || pv_supervisor_stopping(s))
         finish(s, h);

@@ -11,9 +11,11 @@ void pv_host_start(struct pv_supervisor *s, uint64_t tag, const uint8_t *spec, s
 void pv_host_stop(struct pv_supervisor *s, uint64_t tag, const char *name, uint64_t version);
 /* Starts it again after its back-off, with PV_SUP_HOST_STARTED of tag 0. */
 void pv_host_restart(struct pv_supervisor *s, struct pv_host *h);
-/* The process has ended. h may be freed. */
+/* Whether it is, or would be, a host of micro-VMs. */
+bool pv_host_wants_microvm(const struct pv_host *h);
 /* The host says that its function is none for a micro-VM: one of processes takes its place. */
 void pv_host_unfit(struct pv_host *h, const char *why);
+/* The process has ended. h may be freed. */
 void pv_host_ended(struct pv_supervisor *s, struct pv_host *h, int status);
 /* The gateway has died: all are drained and forgotten; the next gateway starts its own. */
 void pv_hosts_orphaned(struct pv_supervisor *s);

@@ -104,7 +104,8 @@ static int host_unfit(struct pv_supervisor *s, struct pv_role *from, struct pv_r
 
     pv_read_str(r, why, sizeof why);
     PV_TRY(pv_reader_end(r, "message of a host that makes way", err));
-    if (!h || h->spec.class != PV_CLASS_AUTO || h->unfit[0] || !why[0] || from->domain->sealed)
+    if (!h || h->spec.class != PV_CLASS_AUTO || !pv_host_wants_microvm(h) || h->leaving ||
+        !why[0] || from->domain->sealed)
         return pv_refuse(err, EPROTO, "it is no host that could make way");
     pv_host_unfit(h, why);
     return 0;

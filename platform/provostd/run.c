@@ -120,10 +120,8 @@ static void stand_by(struct pv_supervisor *s)
 {
     struct pv_err err = PV_ERR_INIT;
 
-    if (pv_vm_stand_by(&s->machine, &err) == 0)
-        return;
-    snprintf(s->no_machine, sizeof s->no_machine, "%.255s", err.text);
-    pv_log(PV_LOG_INFO, "no micro-VMs: %s", s->no_machine);
+    if (pv_vm_stand_by(&s->machine, &err) < 0)
+        pv_log(PV_LOG_INFO, "no micro-VMs: %s", err.text);
 }
 
 int pv_supervisor_open(struct pv_supervisor *s, const struct pv_config *c, struct pv_err *err)

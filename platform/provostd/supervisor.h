@@ -96,7 +96,6 @@ struct pv_supervisor {
     uint32_t host_counter;  /* next user id offset */
     uint32_t group_counter; /* makes cgroup names of restarts differ */
     uint8_t machine;        /* what the hosts are told of this machine's KVM (pv_vm_stand_by) */
-    char no_machine[PV_UNFIT_MAX]; /* why it has none; "" else */
     bool failed;            /* exit status */
     bool at_once;           /* a second signal: everything was killed */
 };

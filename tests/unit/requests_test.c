@@ -1,5 +1,6 @@
 /* The supervisor's table of requests: what a role may not say is refused before anything is done.
  */
+#include "hosts.h"
 #include "pv/role.h"
 #include "requests.h"
 #include "roles.h"
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -158,8 +160,30 @@ static void test_a_host_makes_way(void **state)
     assert_true(h.makes_way);
     assert_true(h.role.draining);
     assert_string_equal(h.unfit, "it can start other programs");
+    /* the one that should follow cannot be started yet: nowhere for its cgroup */
+    h.role.domain = NULL;
+    f.s.cgroups.mode = PV_CGROUP_V2;
+    for (unsigned i = 0; i < PV_CG_COUNT; i++)
+        snprintf(f.s.cgroups.base[i], sizeof f.s.cgroups.base[i], "/nowhere");
+    pv_host_ended(&f.s, &h, 0);
+    assert_false(h.makes_way);
+    assert_true(h.role.restart_at_ns != 0);
     assert_int_equal(make_way(&f, &h, PV_CLASS_AUTO, "again"), -EPROTO);
     assert_string_equal(h.unfit, "it can start other programs");
+}
+
+/* Nor one that is of processes by its deployment, nor one that is being stopped. */
+static void test_some_hosts_make_no_way(void **state)
+{
+    struct pv_host h = {.host_end = -1};
+    struct fixture f;
+
+    (void)state;
+    h.spec.prepare = PV_PREPARE_EXEC;
+    assert_int_equal(make_way(&f, &h, PV_CLASS_AUTO, "because"), -EPROTO);
+    h.spec.prepare = PV_PREPARE_AUTO;
+    h.leaving = true;
+    assert_int_equal(make_way(&f, &h, PV_CLASS_AUTO, "because"), -EPROTO);
 }
 
 static void test_malformed_messages_are_refused(void **state)
@@ -347,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_a_living_domain_is_kept),
         cmocka_unit_test(test_a_host_seals_itself),
         cmocka_unit_test(test_a_host_makes_way),
+        cmocka_unit_test(test_some_hosts_make_no_way),
         cmocka_unit_test(test_malformed_messages_are_refused),
         cmocka_unit_test(test_oversized_fields_are_refused),
         cmocka_unit_test(test_packages_in_use_stay),

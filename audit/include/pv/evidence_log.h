@@ -61,6 +61,9 @@ PV_MUST_CHECK int pv_log_detach(struct pv_log *log, uint64_t end, struct pv_err 
 PV_MUST_CHECK int pv_log_tidy(struct pv_log *log, unsigned max, struct pv_err *err);
 /* Brings the file "checkpoint" up to date; at most once a second unless force. */
 PV_MUST_CHECK int pv_log_publish(struct pv_log *log, bool force, struct pv_err *err);
+/* From now on no sync of the static files is begun, for which closing would have to wait; the
+ * journal keeps what they lack. */
+void pv_log_ends(struct pv_log *log);
 
 uint64_t pv_log_size(const struct pv_log *log);         /* with what is only in memory */
 uint64_t pv_log_written_size(const struct pv_log *log); /* handed to the kernel */

@@ -174,6 +174,13 @@ static void believe(struct pv_kvm *k)
     k->ns_at = pv_now_mono_ns();
 }
 
+static void close_kvm(struct pv_kvm *k)
+{
+    pv_close_fd_(&k->fd);
+    free(k->cpuid);
+    *k = (struct pv_kvm){.fd = -1};
+}
+
 static int open_kvm(struct pv_kvm *k, struct pv_err *err)
 {
     k->fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -206,8 +213,10 @@ int pv_kvm_get(const struct pv_kvm **ret, struct pv_err *err)
         failure = PV_ERR_INIT;
         if (open_kvm(&kvm, &failure) == 0)
             failure.code = 0;
+        else
+            close_kvm(&kvm);
         opening = false;
-        known = true;
+        known = failure.code == 0; /* what is missing may come */
     }
     int rc = failure.code;
     if (rc < 0 && err)

@@ -53,7 +53,7 @@ struct pv_memory {
     uint64_t low_end;                     /* no low frame at or above this one was ever used here */
     uint64_t high_floor;                  /* no high frame below this one was ever used */
     uint64_t populated, high_populated;   /* frames below, or not below, have host pages */
-    bool complete;                        /* what is given from now on is not written before the snapshot */
+    bool complete; /* what is given from now on is not written before the snapshot */
     uint64_t touched_lo, touched_hi;      /* words of the bitmaps changed since the snapshot */
     const struct pv_memory_state *origin; /* clones: what reset restores; borrowed */
 

@@ -263,8 +263,9 @@ static bool is_pristine(const struct pv_space *s, uint64_t start, uint64_t end)
 bool pv_space_holds(const struct pv_space *s, const struct pv_mapping *w)
 {
     const struct pv_area *a = pv_space_area(s, w->at);
-    bool asked = w->ino && (w->flags & MAP_FIXED) && (w->flags & MAP_TYPE) == MAP_PRIVATE &&
-                 !(w->prot & PROT_WRITE) && w->at % PV_PAGE == 0;
+    bool asked = w->ino && (w->flags & MAP_FIXED) && !(w->flags & MAP_FIXED_NOREPLACE) &&
+                 (w->flags & MAP_TYPE) == MAP_PRIVATE && !(w->prot & PROT_WRITE) &&
+                 w->at % PV_PAGE == 0;
 
     if (!asked || !a || w->len > a->end - w->at)
         return false;

@@ -30,7 +30,7 @@ PV_MUST_CHECK int pv_graph_digest(const char *path, uint8_t ret[PV_HASH_BYTES], 
 
 enum pv_graph_verdict {
     PV_GRAPH_OK,
-    PV_GRAPH_BAD_EVENT,      /* an event row is not what its leaf hash or the chain says */
+    PV_GRAPH_BAD_EVENT,      /* an event row is not what the chain says */
     PV_GRAPH_BAD_CHECKPOINT, /* a checkpoint row does not fit the chain or the tree */
     PV_GRAPH_BAD_DERIVED,    /* nodes, edges, … are not what stitching the events gives */
     PV_GRAPH_NOT_THE_LOG,    /* the graph's events are not the log's */

@@ -148,6 +148,7 @@ static void mapped_over(void)
     p[9] ^= 1;
     SHOW(mprotect(p, PAGE, PROT_READ));
     SHOW(holds(p, fd, 0, PAGE));
+    SHOW(mmap(p, PAGE, PROT_READ, OVER | MAP_FIXED_NOREPLACE, fd, 0));
     WORKS(mmap(p, PAGE, PROT_READ, OVER, fd, 0)); /* it was written meanwhile */
     SHOW(holds(p, fd, 0, PAGE));
     WORKS(mmap(p, PAGE, PROT_READ | PROT_WRITE, OVER, fd, 0));
