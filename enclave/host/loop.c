@@ -130,11 +130,16 @@ static void wait_and_handle(struct pv_host *h)
         on_event(h, &events[i]);
 }
 
+/* A process that is being made is told of first: the outside witness may have seen it. */
 static void drop_waiting(struct pv_host *h)
 {
-    for (unsigned i = 0; i < h->n_seats; i++)
-        if (h->seats[i].state == PV_SEAT_STARTING || h->seats[i].state == PV_SEAT_WAITING)
-            pv_seat_clear(h, &h->seats[i], "drain");
+    for (unsigned i = 0; i < h->n_seats; i++) {
+        struct pv_seat *s = &h->seats[i];
+        bool is_made = s->made || h->microvm;
+
+        if (is_made && (s->state == PV_SEAT_STARTING || s->state == PV_SEAT_WAITING))
+            pv_seat_clear(h, s, "drain");
+    }
 }
 
 /* Everything is killed; what ran gets its end recorded. */

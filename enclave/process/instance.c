@@ -74,13 +74,12 @@ static void spawn(struct pv_job *job)
     i->child_fd = pidfd;
 }
 
-static int make_zygote(struct pv_process_domain *d, struct pv_process_slot *slot,
-                       struct pv_err *err)
+static int make_zygote(struct pv_process_instance *i, struct pv_process_domain *d,
+                       struct pv_process_slot *slot)
 {
-    PV_TRY(pv_zygote_make(&slot->zygote, d, slot, err));
-    slot->untold = true;
+    PV_TRY(pv_zygote_make(&slot->zygote, d, slot, &i->base.zygote, &i->why));
     /* it stands in the slot's group for good */
-    return pv_slot_cgroup_allow(&slot->cgroup, d->spec->processes + 1, err);
+    return pv_slot_cgroup_allow(&slot->cgroup, d->spec->processes + 1, &i->why);
 }
 
 static void drop_zygote(struct pv_process_domain *d, struct pv_process_slot *slot)
@@ -98,13 +97,7 @@ static int fork_zygote(struct pv_process_instance *i, struct pv_process_domain *
     const int stdio[3] = {i->pipes.in[0], i->pipes.out[1], i->pipes.err[1]};
 
     if (!slot->zygote)
-        PV_TRY(make_zygote(d, slot, &i->why));
-    if (slot->untold) {
-        if (i->base.zygote.listener >= 0) /* of one that did not live long */
-            (void)close(PV_TAKE_FD(i->base.zygote.listener));
-        PV_TRY(pv_zygote_tell(slot->zygote, &i->base.zygote, &i->why));
-        slot->untold = false;
-    }
+        PV_TRY(make_zygote(i, d, slot));
     return pv_zygote_fork(slot->zygote, stdio, &i->child, &i->child_fd, &i->place, &i->why);
 }
 
@@ -452,8 +445,6 @@ void pv_process_destroy(struct pv_instance *instance)
     slot->taken = false;
     if (slot->mounts_fd >= 0)
         pv_worker_post(d->closer, &slot->drop);
-    if (instance->zygote.listener >= 0) /* destroyed before anybody took over what it says */
-        slot->untold = slot->zygote != NULL;
     pv_instance_close_stdin(instance);
     pv_close_fd_(&instance->stdout_fd);
     pv_close_fd_(&instance->stderr_fd);

@@ -16,7 +16,6 @@ struct pv_process_slot {
     struct pv_slot_network network;
     struct pv_slot_cgroup cgroup;
     struct pv_zygote *zygote; /* the breeder's; NULL: none yet */
-    bool untold;              /* the owner does not know of it */
     bool taken;
     int mounts_fd;      /* mount namespace of its instance, -1: none */
     struct pv_job drop; /* closes that; the slot is vacant when it is done */

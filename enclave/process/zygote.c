@@ -54,7 +54,6 @@ struct pv_zygote {
     struct user_regs_struct first_read; /* as they are when it enters its first read */
     uint64_t mask;                      /* its signal mask there */
     struct pv_environment_place place;
-    uint64_t start_ticks;
 };
 
 static inline void free_zygote(struct pv_zygote **z)
@@ -128,7 +127,8 @@ static int have_nursery(struct pv_zygote *z, struct pv_process_domain *d, struct
 }
 
 static int start(struct pv_zygote *z, struct pv_process_domain *d, struct pv_process_slot *slot,
-                 struct pv_pipes *p, uint64_t secret, struct pv_err *err)
+                 struct pv_pipes *p, uint64_t secret, struct pv_zygote_facts *facts,
+                 struct pv_err *err)
 {
     struct sock_filter rules[PV_FILTER_MAX];
     struct sock_fprog filter = pv_filter_zygote(rules, secret);
@@ -144,6 +144,7 @@ static int start(struct pv_zygote *z, struct pv_process_domain *d, struct pv_pro
         .envp = (char **)(uintptr_t)d->reserved.envp,
         .n_static = d->reserved.n_static,
     };
+    struct pv_process_stat st;
     struct stat socket;
     long pid;
 
@@ -154,6 +155,9 @@ static int start(struct pv_zygote *z, struct pv_process_domain *d, struct pv_pro
     if (pid < 0)
         return pv_fail(err, errno, "start a zygote");
     z->self.pid = (pid_t)pid;
+    PV_TRY(pv_process_stat_read(z->self.pid, &st, err));
+    facts->start_ticks = st.start_ticks;
+    facts->pid = pid;
     z->control = PV_TAKE_FD(p->control[0]);
     (void)close(PV_TAKE_FD(p->control[1])); /* its end shows on the other */
     return take_listener(z, d, err);
@@ -319,19 +323,25 @@ static int park(struct pv_zygote *z, const struct pv_process_domain *d, uint64_t
 static int stand_still(struct pv_zygote *z, struct pv_process_domain *d, const struct pv_pipes *p,
                        uint64_t secret, struct pv_err *err)
 {
-    struct pv_process_stat st;
-
     PV_TRY(await_first_read(z, d, err));
     PV_TRY(stop_in_read(z, err));
     PV_TRY(pv_unforkable(z->self.pid, p, z->control_inode, err));
     PV_TRY(pv_environment_find(&d->reserved, z->self.pid, &z->place, err));
-    PV_TRY(pv_process_stat_read(z->self.pid, &st, err));
-    z->start_ticks = st.start_ticks;
     return park(z, d, secret, err);
 }
 
+static int lend_listener(const struct pv_zygote *z, struct pv_zygote_facts *facts,
+                         struct pv_err *err)
+{
+    facts->listener = fcntl(z->listener, F_DUPFD_CLOEXEC, 0);
+    return facts->listener < 0
+               ? pv_fail(err, errno, "listen for the ends of a zygote's children")
+               : 0;
+}
+
 int pv_zygote_make(struct pv_zygote **ret, struct pv_process_domain *d,
-                   struct pv_process_slot *slot, struct pv_err *err)
+                   struct pv_process_slot *slot, struct pv_zygote_facts *facts,
+                   struct pv_err *err)
 {
     autozygote struct pv_zygote *z = calloc(1, sizeof *z);
     struct pv_pipes p = PV_PIPES_NONE;
@@ -351,23 +361,15 @@ int pv_zygote_make(struct pv_zygote **ret, struct pv_process_domain *d,
     if (rc == 0)
         rc = pv_pipes_open(&p, true, err);
     if (rc == 0)
-        rc = start(z, d, slot, &p, secret, err);
+        rc = start(z, d, slot, &p, secret, facts, err);
     if (rc == 0)
         rc = stand_still(z, d, &p, secret, err);
+    if (rc == 0)
+        rc = lend_listener(z, facts, err);
     pv_pipes_close(&p);
     pv_patience_stop(&d->patience);
     PV_TRY(rc);
     *ret = PV_TAKE_PTR(z);
-    return 0;
-}
-
-int pv_zygote_tell(const struct pv_zygote *z, struct pv_zygote_facts *ret, struct pv_err *err)
-{
-    int listener = fcntl(z->listener, F_DUPFD_CLOEXEC, 0);
-
-    if (listener < 0)
-        return pv_fail(err, errno, "listen for the ends of a zygote's children");
-    *ret = (struct pv_zygote_facts){z->self.pid, z->start_ticks, listener, false};
     return 0;
 }
 

@@ -12,11 +12,10 @@
 struct pv_zygote;
 
 /* Starts the slot's zygote and waits until it stands still. Fails with ENOTSUP when a fork of the
- * program would not be as good as the program; err says why. */
+ * program would not be as good as the program; err says why. facts (in: pid 0, listener -1) are of
+ * whatever process was started, also of one that failed; their listener is the caller's. */
 PV_MUST_CHECK int pv_zygote_make(struct pv_zygote **ret, struct pv_process_domain *d,
-                                 struct pv_process_slot *slot, struct pv_err *err);
-/* What its first instance says of it; ret->listener is the caller's. */
-PV_MUST_CHECK int pv_zygote_tell(const struct pv_zygote *z, struct pv_zygote_facts *ret,
+                                 struct pv_process_slot *slot, struct pv_zygote_facts *facts,
                                  struct pv_err *err);
 /* Forks an instance with those descriptors as its standard streams; the copies are the child's. It
  * waits in its first read already. ret_pidfd is the caller's; ret_place: where its environment is.

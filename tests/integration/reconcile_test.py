@@ -33,6 +33,21 @@ def deploy(p, kvm):
         p.deploy("show", PROGRAMS / "show", "--secret", "api-key", "--class", "microvm")
         p.deploy("vmconnect", PROGRAMS / "connect", "--allow-call", "echo", "--class", "microvm")
         p.deploy("crash", PROGRAMS / "crash", "--class", "microvm")
+    never_deployed(p)
+
+
+def never_deployed(p):
+    """Refused deployments have started processes too; and a host may be stopped while it starts more."""
+    shell = p.dir / "list.sh"
+    shell.write_text("#!/bin/sh\nls / > /dev/null\ncat\n")
+    shell.chmod(0o755)
+    for prepare in ("zygote", "first-read"):
+        r = p.cli("deploy", "refused", str(shell), "--prepare", prepare, check=False)
+        assert r.returncode == 6, (prepare, r)
+    for _ in range(5):
+        p.deploy("short", PROGRAMS / "echo", "--class", "process", "--concurrency", "8", "--prepared", "8")
+        p.cli("remove", "short")
+
 
 
 def ask(p, name, body, expect):
