@@ -22,6 +22,8 @@ struct gw_deploy {
     struct gw_version *version;
     struct gw_deploy_request request;
     char agent[200]; /* who deploys */
+    gw_deployed_fn *ended;
+    void *ctx;
 };
 
 static void end_deploy(struct gw_deploy *d)
@@ -34,6 +36,12 @@ static void end_deploy(struct gw_deploy *d)
     free(d);
 }
 
+static void tell_ended(const struct gw_deploy *d, const char *error)
+{
+    if (d->ended)
+        d->ended(d->ctx, d->function, error);
+}
+
 static void fail_deploy(struct gw_deploy *d, unsigned status, const char *why)
 {
     struct gw_conn *c = d->conn;
@@ -41,6 +49,7 @@ static void fail_deploy(struct gw_deploy *d, unsigned status, const char *why)
     pv_log(PV_LOG_WARN, "deploy %s: %s", d->function->name, why);
     snprintf(text, sizeof text, "%s", why);
     d->gw->packages_due = true;
+    tell_ended(d, text);
     end_deploy(d);
     if (c)
         gw_conn_text(c, status, "%s", text);
@@ -75,8 +84,9 @@ static void on_settled(struct gw_deploy *d, const char *error)
     }
     struct gw_conn *c = d->conn;
     record_deployment(v, d->agent);
-    end_deploy(d);
     gw_version_install(v);
+    tell_ended(d, NULL);
+    end_deploy(d);
     pv_log(PV_LOG_INFO, "deployed %s version %lu (%s)", v->spec.name, v->spec.version, v->mode);
     if (c)
         gw_conn_json(c, 202, gw_version_json(v));
@@ -175,7 +185,7 @@ static struct gw_function *target_function(struct gw_conn *c, const struct pv_sp
     if (!f)
         gw_conn_text(c, 503, "too many function names were used");
     else if (f->deploying)
-        gw_conn_text(c, 409, "another deployment of this function is under way");
+        gw_conn_text(c, 409, "another deployment of this function is under way; try again");
     return f && !f->deploying ? f : NULL;
 }
 
@@ -213,17 +223,34 @@ static void deploy(struct gw_conn *c, bool must_exist)
         fail_deploy(d, 503, err.text);
 }
 
-static int start_as_process(struct gw_deploy *d, const struct gw_version *v, const char *reason,
-                            struct pv_err *err)
+/* A deployment of what f is already, that nobody asked for; NULL when memory is short. */
+static struct gw_deploy *deploy_of(struct gw_function *f, const char *reason)
+{
+    struct gw_deploy *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->gw = f->current->gw;
+    d->function = f;
+    snprintf(d->agent, sizeof d->agent, "platform: %s", reason);
+    f->deploying = true;
+    LIST_INSERT_HEAD(&d->gw->deploys, d, link);
+    return d;
+}
+
+/* class: AUTO leaves it as it is; fallback: why it changes, or NULL. */
+static int start_again(struct gw_deploy *d, const struct gw_version *v, enum pv_class class,
+                       const char *fallback, struct pv_err *err)
 {
     struct pv_spec *s = &d->request.spec;
     PV_TRY(pv_spec_decode(v->encoded.data, v->encoded.len, s, err));
-    s->class = PV_CLASS_PROCESS;
+    if (class != PV_CLASS_AUTO)
+        s->class = class;
     s->version = ++d->function->last_version;
     PV_TRY(gw_registry_reserve(d->gw, d->function, err));
     snprintf(d->request.image, sizeof d->request.image, "%s", v->image);
     d->request.annotations = v->annotations ? json_deep_copy(v->annotations) : json_object();
-    (void)json_object_set_new(d->request.annotations, GW_FALLBACK, json_string(reason));
+    if (fallback)
+        (void)json_object_set_new(d->request.annotations, GW_FALLBACK, json_string(fallback));
     return start_version(d, err);
 }
 
@@ -234,18 +261,38 @@ void gw_deploy_as_process(struct gw_version *v, const char *reason)
     if (v->misfit || v->spec.class != PV_CLASS_AUTO || f->current != v || f->deploying ||
         !gw_record_room(v->gw))
         return;
-    struct gw_deploy *d = calloc(1, sizeof *d);
+    struct gw_deploy *d = deploy_of(f, reason);
     if (!d)
         return;
     v->misfit = true;
-    d->gw = v->gw;
-    d->function = f;
-    snprintf(d->agent, sizeof d->agent, "platform: %s", reason);
-    f->deploying = true;
-    LIST_INSERT_HEAD(&d->gw->deploys, d, link);
     pv_log(PV_LOG_WARN, "%s is deployed as a process: %s", f->name, reason);
-    if (start_as_process(d, v, reason, &err) < 0)
+    if (start_again(d, v, PV_CLASS_PROCESS, reason, &err) < 0)
         fail_deploy(d, 503, err.text);
+}
+
+void gw_deploy_anew(struct gw_function *f, const char *reason, gw_deployed_fn *ended, void *ctx)
+{
+    struct pv_err err = PV_ERR_INIT;
+    struct gw_deploy *d = f->deploying || !f->current ? NULL : deploy_of(f, reason);
+    if (!d) {
+        ended(ctx, f, f->deploying ? "another deployment of it is under way" : "not enough memory");
+        return;
+    }
+    d->ended = ended;
+    d->ctx = ctx;
+    if (start_again(d, f->current, PV_CLASS_AUTO, NULL, &err) < 0)
+        fail_deploy(d, 503, err.text);
+}
+
+bool gw_deploy_uses_secret(const struct gateway *gw, const struct gw_function *f,
+                           const char *secret)
+{
+    const struct gw_deploy *d;
+    LIST_FOREACH(d, &gw->deploys, link)
+    if (d->function == f)
+        return pv_str_list_has(d->version ? &d->version->spec.secrets : &d->request.spec.secrets,
+                               secret);
+    return false;
 }
 
 bool gw_deploy_importing(const struct gateway *gw)
@@ -292,7 +339,7 @@ void gw_function_delete(struct gw_conn *c)
     if (!v)
         return;
     if (v->function->deploying) {
-        gw_conn_text(c, 409, "a deployment of this function is under way");
+        gw_conn_text(c, 409, "a deployment of this function is under way; try again");
         return;
     }
     int rc = gw_registry_remove(v->gw, v->function, &err);

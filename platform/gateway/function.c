@@ -135,7 +135,7 @@ void gw_version_settle(struct gw_version *v, const char *error)
 static void on_stopped(struct gateway *gw, void *ctx, struct gw_answer *a)
 {
     (void)gw;
-    if (a->rc)
+    if (a->rc && a->rc != ENOENT) /* it may have ended, or never been started */
         pv_log(PV_LOG_ERROR, "stop a host: %s", a->error);
     free_version(ctx);
 }

@@ -1,7 +1,9 @@
 #include "secrets.h"
 
 #include "base64.h"
+#include "deploy.h"
 #include "function.h"
+#include "record.h"
 #include "supervisor.h"
 
 #include "pv/own.h"
@@ -9,10 +11,16 @@
 
 #include <string.h>
 
-/* A client that waits for the supervisor. */
+/* A client that waits for the supervisor, and then for the functions that use a secret. */
 struct job {
     struct gw_conn *conn; /* NULL: gone */
     unsigned success;
+    char name[PV_NAME_MAX + 1];
+    bool replaced;
+    unsigned pending;  /* deployments */
+    json_t *deployed;  /* owned, or NULL */
+    char problem[600]; /* the first */
+    unsigned n_problems;
 };
 
 static struct job *new_job(struct gw_conn *c, unsigned success)
@@ -28,11 +36,17 @@ static struct job *new_job(struct gw_conn *c, unsigned success)
     return j;
 }
 
+static void free_job(struct job *j)
+{
+    json_decref(j->deployed);
+    free(j);
+}
+
 static void drop_job(struct job *j, const struct pv_err *err)
 {
     j->conn->waiter = NULL;
     gw_conn_text(j->conn, 503, "%s", err->text);
-    free(j);
+    free_job(j);
 }
 
 static void on_done(struct gateway *gw, void *ctx, struct gw_answer *a)
@@ -44,7 +58,70 @@ static void on_done(struct gateway *gw, void *ctx, struct gw_answer *a)
                      a->error);
     else if (j->conn)
         gw_conn_text(j->conn, j->success, "done");
-    free(j);
+    free_job(j);
+}
+
+static bool uses(const struct gateway *gw, const struct gw_function *f, const char *secret)
+{
+    return (f->current && pv_str_list_has(&f->current->spec.secrets, secret)) ||
+           gw_deploy_uses_secret(gw, f, secret);
+}
+
+static void answer_put(struct job *j)
+{
+    if (j->conn && j->n_problems)
+        gw_conn_text(j->conn, 500,
+                     "it was replaced, but %u of the functions that use it go on with the old "
+                     "content; deploy them again: %s",
+                     j->n_problems, j->problem);
+    else if (j->conn)
+        gw_conn_json(j->conn, j->success,
+                     json_pack("{s:s, s:b, s:O}", "name", j->name, "replaced", j->replaced,
+                               "deployed", j->deployed));
+    free_job(j);
+}
+
+static void finished_one(struct job *j)
+{
+    if (--j->pending == 0)
+        answer_put(j);
+}
+
+static void on_deployed(void *ctx, const struct gw_function *f, const char *error)
+{
+    struct job *j = ctx;
+    if (!error)
+        (void)json_array_append_new(j->deployed, json_pack("{s:s, s:I}", "name", f->name, "version",
+                                                           (json_int_t)f->current->spec.version));
+    else if (j->n_problems++ == 0)
+        snprintf(j->problem, sizeof j->problem, "%s: %s", f->name, error);
+    finished_one(j);
+}
+
+/* A function sees the content that there was when its host was started. */
+static void deploy_users(struct gateway *gw, struct job *j)
+{
+    char reason[128];
+    snprintf(reason, sizeof reason, "secret '%s' was replaced", j->name);
+    j->pending = 1; /* until all are begun */
+    for (struct gw_function *f = gw->functions; j->replaced && f; f = gw_function_next(f))
+        if (uses(gw, f, j->name)) {
+            j->pending++;
+            gw_deploy_anew(f, reason, on_deployed, j);
+        }
+    finished_one(j);
+}
+
+static void on_put(struct gateway *gw, void *ctx, struct gw_answer *a)
+{
+    struct job *j = ctx;
+    if (a->rc) {
+        on_done(gw, ctx, a);
+        return;
+    }
+    j->replaced = strcmp(a->error, PV_SECRET_REPLACED) == 0;
+    j->deployed = json_array();
+    deploy_users(gw, j);
 }
 
 static json_t *secrets_json(struct pv_reader *r)
@@ -71,7 +148,7 @@ static void on_list(struct gateway *gw, void *ctx, struct gw_answer *a)
     else if (j->conn)
         gw_conn_json(j->conn, 200, json_incref(list));
     json_decref(list);
-    free(j);
+    free_job(j);
 }
 
 void gw_secrets_list(struct gw_conn *c)
@@ -125,6 +202,10 @@ void gw_secret_put(struct gw_conn *c)
 {
     static uint8_t content[PV_SECRET_MAX];
     const char *name;
+    if (!gw_record_room(c->gw)) {
+        gw_conn_hold(c);
+        return;
+    }
     json_t *o = parse_request(c, &name);
     if (!o)
         return;
@@ -140,10 +221,11 @@ void gw_secret_put(struct gw_conn *c)
         pv_automsg struct pv_msg m = {0};
         struct pv_err err = PV_ERR_INIT;
         uint64_t tag;
+        snprintf(j->name, sizeof j->name, "%s", name);
         gw_supervisor_init(c->gw, &m, PV_SUP_SECRET_PUT, &tag);
         pv_buf_str(&m.body, name);
         pv_buf_bytes(&m.body, content, (size_t)len);
-        if (gw_supervisor_ask(c->gw, &m, tag, PV_SUP_DONE, on_done, j, &err) < 0)
+        if (gw_supervisor_ask(c->gw, &m, tag, PV_SUP_DONE, on_put, j, &err) < 0)
             drop_job(j, &err);
         explicit_bzero(m.body.data, m.body.len);
     }
@@ -151,11 +233,11 @@ void gw_secret_put(struct gw_conn *c)
     json_decref(o);
 }
 
-/* The function whose present version has the secret mounted, or NULL. */
+/* A function that has the secret mounted, or is about to, or NULL. */
 static const char *user_of(const struct gateway *gw, const char *secret)
 {
     for (struct gw_function *f = gw->functions; f; f = gw_function_next(f))
-        if (f->current && pv_str_list_has(&f->current->spec.secrets, secret))
+        if (uses(gw, f, secret))
             return f->name;
     return NULL;
 }

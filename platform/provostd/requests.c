@@ -212,6 +212,7 @@ static int secret_put(struct pv_supervisor *s, struct pv_role *from, struct pv_r
     struct pv_err refused = PV_ERR_INIT;
     char name[PV_NAME_MAX + 1];
     const uint8_t *content;
+    bool replaced = false;
     size_t len = 0;
     int rc;
 
@@ -221,8 +222,8 @@ static int secret_put(struct pv_supervisor *s, struct pv_role *from, struct pv_r
     PV_TRY(pv_reader_end(r, "secret request", err));
     rc = record_secret(s, name, "put", content, len, &refused);
     if (rc == 0)
-        rc = pv_secret_put(s->state.secrets, name, content, len, &refused);
-    pv_gateway_done(s, tag, rc, refused.text);
+        rc = pv_secret_put(s->state.secrets, name, content, len, &replaced, &refused);
+    pv_gateway_done(s, tag, rc, rc == 0 && replaced ? PV_SECRET_REPLACED : refused.text);
     return 0;
 }
 

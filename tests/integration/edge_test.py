@@ -421,6 +421,35 @@ def last_words(p):
     print("log and graph:", size, "events each")
 
 
+def replaced_secrets(p):
+    """What replaces a secret reaches the functions that use it before the answer does; one that cannot
+    live with it goes on with the old, and that is an error."""
+    read = 'k=$(cat /var/openfaas/secrets/turning); '
+    p.cli("secret", "create", "turning", stdin=b"old")
+    p.script("turns", read + "cat; echo $k\n", "--secret", "turning")
+    p.script("picky", read + '[ "$k" != bad ] || exit 1; read -r x; echo $k\n', "--secret", "turning",
+             "--prepare", "first-read")
+
+    def both():
+        return [p.request("POST", f"/function/{name}", "")[1] for name in ("turns", "picky")]
+
+    assert both() == [b"old\n", b"old\n"]
+    done = json.loads(p.cli("secret", "create", "turning", "--json", stdin=b"new").stdout)
+    assert done["replaced"] is True, done
+    assert sorted((d["name"], d["version"]) for d in done["deployed"]) == [("picky", 2), ("turns", 2)]
+    assert both() == [b"new\n", b"new\n"]
+    r = p.cli("secret", "create", "turning", stdin=b"bad", check=False)
+    assert r.returncode == 1 and b"1 of the functions" in r.stderr and b"picky: " in r.stderr, r
+    assert both() == [b"bad\n", b"new\n"]
+    told = p.cli("secret", "create", "turning", stdin=b"good").stdout
+    assert told.startswith(b"replaced secret turning\n") and b"deployed picky version" in told, told
+    assert both() == [b"good\n", b"good\n"]
+    for name in ("turns", "picky"):
+        p.cli("remove", name)
+    p.cli("secret", "remove", "turning")
+    assert p.cli("secret", "create", "turning", stdin=b"x").stdout == b"created secret turning\n"
+
+
 def main_run():
     with Platform("--without-bpf") as p:
         p.deploy("echo", PROGRAMS / "echo")
@@ -433,7 +462,7 @@ def main_run():
                  "--cgi")
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
         for step in (confined, half_closed, pipelined, smuggled, small_print, cgi, proxy, calls,
-                     imports, secrets, options_in_vain,
+                     imports, secrets, replaced_secrets, options_in_vain,
                      last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)

@@ -260,6 +260,8 @@ int cli_http_problem(const struct cli *cli, const struct cli_response *r, const 
         return cli_error(CLI_BUSY, "%s: %s%s", what, text,
                          strstr(text, "try again") ? "" : "; try again");
     default:
+        if (r->status == 409 && strstr(text, "try again"))
+            return cli_error(CLI_BUSY, "%s: %s", what, text);
         return cli_error(r->status >= 500 ? CLI_FAILED : CLI_REFUSED, "%s: %s", what, text);
     }
 }

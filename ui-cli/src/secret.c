@@ -82,6 +82,23 @@ static json_t *secret_json(const char *name, const struct pv_buf *content)
     return o;
 }
 
+static void show_created(const char *name, const json_t *done)
+{
+    char shown[160];
+    const json_t *f;
+    size_t i;
+    bool replaced = json_is_true(json_object_get(done, "replaced"));
+    printf("%s secret %s\n", replaced ? "replaced" : "created",
+           cli_escape_str(name, shown, sizeof shown));
+    json_array_foreach(json_object_get(done, "deployed"), i, f)
+    {
+        const char *function = json_string_value(json_object_get(f, "name"));
+        printf("deployed %s version %lld, which uses it\n",
+               cli_escape_str(function ? function : "?", shown, sizeof shown),
+               (long long)json_integer_value(json_object_get(f, "version")));
+    }
+}
+
 static int secret_create(struct cli *cli, int argc, char **argv)
 {
     static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
@@ -90,7 +107,8 @@ static int secret_create(struct cli *cli, int argc, char **argv)
         parse_create,
         "NAME",
         "Creates a secret, or replaces its content. It is read byte for byte: a newline at the end "
-        "belongs to it. A function sees it only when it was deployed with --secret NAME."
+        "belongs to it. A function sees it only when it was deployed with --secret NAME; one that "
+        "was is deployed again when the content is replaced."
         "\vExamples:\n  printf %s \"$KEY\" | provost secret create api-key\n"
         "  provost secret create tls-key --from-file key.pem\n",
         children,
@@ -100,7 +118,6 @@ static int secret_create(struct cli *cli, int argc, char **argv)
     struct pv_err err = PV_ERR_INIT;
     __attribute__((cleanup(wipe))) struct pv_buf content;
     char what[160];
-    char shown[160];
     cli_parse(&argp, argc, argv, &c);
     pv_buf_init(&content, PV_SECRET_MAX);
     const char *name = c.args.v[0];
@@ -115,12 +132,13 @@ static int secret_create(struct cli *cli, int argc, char **argv)
     cli_autojson json_t *body = secret_json(name, &content);
     if (!body)
         return cli_error(CLI_USAGE, "%s: the name is not valid UTF-8", what);
-    int rc = cli_admin(cli, "POST", "/system/secrets", body, what, NULL);
+    cli_autojson json_t *done = NULL;
+    int rc = cli_admin(cli, "POST", "/system/secrets", body, what, &done);
     if (rc != CLI_OK)
         return rc;
     if (cli->json)
-        return cli_print_json(cli, json_pack("{s:s}", "created", name));
-    printf("created secret %s\n", cli_escape_str(name, shown, sizeof shown));
+        return cli_print_json(cli, json_incref(done));
+    show_created(name, done);
     return cli_flush();
 }
 

@@ -43,7 +43,7 @@ enum pv_role_msg {
     PV_SUP_IMPORT = 20,     /* tag, path str: copy a package into the store and measure it */
     PV_SUP_HOST_START = 21, /* tag, encoded spec bytes */
     PV_SUP_HOST_STOP = 22,  /* tag, name str, version u64 */
-    PV_SUP_SECRET_PUT = 23, /* tag, name str, content bytes */
+    PV_SUP_SECRET_PUT = 23, /* tag, name str, content bytes; its done says PV_SECRET_REPLACED if so */
     PV_SUP_SECRET_DELETE = 24, /* tag, name str */
     PV_SUP_SECRET_LIST = 25,   /* tag */
     PV_SUP_PACKAGES_USED = 26, /* tag, bytes: measurements, 32 bytes each, of the packages that
@@ -60,6 +60,9 @@ enum pv_role_msg {
     PV_SUP_DONE = 33,       /* tag, rc u32, error str (for stop, secret put and delete, packages used) */
     PV_SUP_SECRETS = 34,    /* tag, count u32, then name str each */
 };
+
+/* What PV_SUP_DONE says of a secret that was there before. */
+#define PV_SECRET_REPLACED "replaced"
 
 struct pv_role_start {
     struct pv_domain_id domain; /* this run's producer domain */
