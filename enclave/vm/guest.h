@@ -122,6 +122,7 @@ struct pv_vm {
     uint64_t slice_ns; /* when the running thread must let others run */
     struct pv_vm_stats stats;
     bool told_random, told_clock;
+    bool wanted_process, wanted_memory; /* it was refused another process, or memory */
     unsigned n_unknown;
     uint16_t unknown[PV_VM_UNKNOWN_MAX];
 };

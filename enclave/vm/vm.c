@@ -360,6 +360,14 @@ static void report_start(const struct pv_vm *vm, struct pv_vm_report *report)
     report->start_ns = pv_now_mono_ns() - vm->wall_start_ns;
 }
 
+/* What may have made it give up. */
+static const char *obstacle(const struct pv_vm *vm)
+{
+    return vm->wanted_process  ? "; it tried to start another program, which takes a process"
+           : vm->wanted_memory ? "; it was refused memory"
+                               : "";
+}
+
 static int start(struct pv_vm *vm, const struct pv_vm_spec *spec, struct pv_vm_report *report,
                  struct pv_err *err)
 {
@@ -374,9 +382,9 @@ static int start(struct pv_vm *vm, const struct pv_vm_spec *spec, struct pv_vm_r
     finish(vm, &report->end);
     report->end.out = NULL;
     (void)snprintf(report->why_not, sizeof report->why_not,
-                   "it ended (%s, code %d) before it read its request%s%.900s",
+                   "it ended (%s, code %d) before it read its request%s%.900s%s",
                    pv_vm_end_name(report->end.end), report->end.code, *report->end.text ? ": " : "",
-                   report->end.text);
+                   report->end.text, obstacle(vm));
     return pv_refuse(err, ECANCELED, "'%s' does not fit: %.300s", spec->program, report->why_not);
 }
 

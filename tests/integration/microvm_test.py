@@ -73,8 +73,9 @@ def no_placeholder_is_shown(p):
     handler.write_text("import os, sys\nsys.stdin.read()\n"
                        "print(os.environ.get('Http_Method'), os.environ.get('FOO'),"
                        " sum(k.startswith('PROVOST_') for k in os.environ))\n")
-    p.deploy("variables", handler, "--class", "microvm", "--env", "FOO=bar", "--", "/usr/bin/python3",
+    r = p.deploy("variables", handler, "--class", "microvm", "--env", "FOO=bar", "--", "/usr/bin/python3",
              "/function/variables.py")
+    assert b"the variables of a request do not reach it" in r.stderr, r
     status, body, _ = p.request("POST", "/function/variables", "x")
     assert (status, body) == (200, b"None bar 0\n"), (status, body)
     assert "variables" in describe(p, "variables")["reason"], describe(p, "variables")

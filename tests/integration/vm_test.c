@@ -484,6 +484,26 @@ static void clones_run_on_threads(void **state)
 
 /* ---- ends ---- */
 
+static void what_it_was_refused_is_told(void **state)
+{
+    const char *argv[] = {"/bin/sh", "-c", "/bin/true; read x", NULL};
+    struct pv_vm_spec spec = vm_spec(argv);
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_vm_report report;
+    struct pv_vm_image *image;
+
+    (void)state;
+    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
+    assert_non_null(strstr(report.why_not, "tried to start another program"));
+    argv[2] = "exec /bin/true";
+    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
+    assert_non_null(strstr(report.why_not, "tried to start another program"));
+    argv[2] = "read x";
+    spec.limits.memory_bytes = 1 << 20;
+    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
+    assert_non_null(strstr(report.why_not, "refused memory"));
+}
+
 static void a_program_that_does_not_read_is_no_image(void **state)
 {
     const char *argv[] = {"/bin/true", NULL};
@@ -495,6 +515,7 @@ static void a_program_that_does_not_read_is_no_image(void **state)
     (void)state;
     assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
     assert_non_null(strstr(report.why_not, "before it read its request"));
+    assert_null(strstr(report.why_not, "; it "));
     argv[0] = "/nowhere";
     spec = vm_spec(argv);
     assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ENOENT);
@@ -588,6 +609,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(clones_run_on_threads),
         cmocka_unit_test(a_vm_belongs_to_its_thread),
         cmocka_unit_test(a_program_that_does_not_read_is_no_image),
+        cmocka_unit_test(what_it_was_refused_is_told),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(a_declared_end_ends),
     };

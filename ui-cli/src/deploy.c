@@ -370,17 +370,23 @@ static void warn_of_calls(const struct cli *cli, const char *name, const json_t 
     }
 }
 
-/* Options that the class which the function got has no use for. */
-static void warn_of_options(const char *name, const json_t *ext)
+/* What the class that the function got cannot do for it. */
+static void warn_of_class(const char *name, const json_t *ext)
 {
     const char *mode = json_string_value(json_object_get(ext, "mode"));
     const char *finish = json_string_value(json_object_get(ext, "finish"));
     const char *prepare = json_string_value(json_object_get(ext, "prepare"));
+    const char *reason = json_string_value(json_object_get(ext, "reason"));
+    const char *loss = reason ? strstr(reason, "the variables of a request do not") : NULL;
     char shown[160];
+    char shown_loss[256];
     if (!mode || !*mode || !finish || !prepare)
         return;
     bool microvm = strcmp(mode, "microvm") == 0;
     cli_escape_str(name, shown, sizeof shown);
+    if (loss)
+        fprintf(stderr, "provost: %s: %s; --class auto would run it as a process\n", shown,
+                cli_escape_str(loss, shown_loss, sizeof shown_loss));
     if (!microvm && strcmp(finish, "exit") != 0)
         fprintf(stderr,
                 "provost: %s runs as a process, where its response is complete at exit: --finish "
@@ -407,7 +413,7 @@ static int show_result(const struct cli *cli, const char *name, const char *what
     if (rc != CLI_OK)
         return rc;
     warn_of_calls(cli, name, json_object_get(ext, "calls"));
-    warn_of_options(name, ext);
+    warn_of_class(name, ext);
     if (cli->json)
         return cli_print_json(cli, json_incref(f));
     const char *mode = json_string_value(json_object_get(ext, "mode"));

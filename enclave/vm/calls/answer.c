@@ -102,6 +102,8 @@ int64_t pv_call_answer(struct pv_vm *vm, struct pv_thread *t)
         rc = e->fn(vm, t, args);
     else
         note_unknown(vm, nr);
+    if (rc == -ENOMEM)
+        vm->wanted_memory = true;
     if (vm->hooks.trace && rc != PV_CALL_WAIT)
         trace(vm, tid, e, nr, args, rc);
     return rc;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
@@ -21,6 +22,7 @@ int64_t call_zero(struct pv_vm *vm, struct pv_thread *t, const uint64_t *a)
 int64_t call_eperm(struct pv_vm *vm, struct pv_thread *t, const uint64_t *a)
 {
     (void)a;
+    vm->wanted_process = vm->wanted_process || t->nr == SYS_execve || t->nr == SYS_execveat;
     pv_vm_tell(vm, PV_VM_EVENT_DENIED, pv_vm_call_name(t->nr), "", -EPERM);
     return -EPERM;
 }
