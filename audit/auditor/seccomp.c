@@ -77,16 +77,18 @@ static const int sanitizer[] = {
      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 static const int absent[] = {SCMP_SYS(clone3)};
 
-/* Of bpf(2) only what reads and writes maps that are open, and starts the program that looks for
- * a monitor's threads; of signals only what lets a function go
- * on that the probes have stopped. */
-enum { ALWAYS = 1 }; /* of the first so many */
+enum { ALWAYS = 1 }; /* so many of these are allowed without the probes too */
 static const struct pv_seccomp_checked checked[] = {
     {SCMP_SYS(clone), NEW_THREAD, 0},
-    /* only with the probes */
-    {SCMP_SYS(bpf), BPF_MAP_LOOKUP_ELEM, 0}, {SCMP_SYS(bpf), BPF_MAP_UPDATE_ELEM, 0},
-    {SCMP_SYS(bpf), BPF_MAP_DELETE_ELEM, 0}, {SCMP_SYS(bpf), BPF_MAP_GET_NEXT_KEY, 0},
-    {SCMP_SYS(bpf), BPF_ITER_CREATE, 0},     {SCMP_SYS(kill), SIGCONT, 1},
+    /* Of bpf(2) only what reads and writes maps that are open, and starts the program that looks
+     * for a monitor's threads; of signals only what lets a function go on that the probes have
+     * stopped. */
+    {SCMP_SYS(bpf), BPF_MAP_LOOKUP_ELEM, 0},
+    {SCMP_SYS(bpf), BPF_MAP_UPDATE_ELEM, 0},
+    {SCMP_SYS(bpf), BPF_MAP_DELETE_ELEM, 0},
+    {SCMP_SYS(bpf), BPF_MAP_GET_NEXT_KEY, 0},
+    {SCMP_SYS(bpf), BPF_ITER_CREATE, 0},
+    {SCMP_SYS(kill), SIGCONT, 1},
 };
 
 int auditor_confine(bool with_bpf, struct pv_err *err)

@@ -72,7 +72,7 @@ struct pv_outgoing {
 struct pv_host {
     struct pv_spec spec;
     struct pv_domain *domain;
-    bool microvm;    /* the domain's class */
+    bool microvm; /* the domain's class */
     char unfit[PV_UNFIT_MAX]; /* why no micro-VM serves the function, for people; "" else */
     bool snapshot_told;
     bool sealed; /* and says nothing of being ready before it is watched */

@@ -1,9 +1,8 @@
-#include "graph_story.h"
+#include "graph_fixture.h"
 
 #include "pv/graph_export.h"
 #include "pv/graph_follow.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,32 +11,7 @@
 
 #include <cmocka.h>
 
-static char path[] = "/tmp/pv-export-XXXXXX";
 static struct story story;
-
-static void must(int rc, const struct pv_err *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
-
-static struct pv_graph *told(enum story_order order)
-{
-    struct pv_err err = PV_ERR_INIT;
-    struct pv_stitch *s = NULL;
-    struct pv_graph *g = NULL;
-    char db[64];
-    (void)snprintf(db, sizeof db, "%s/graph.db", path);
-    (void)unlink(db);
-    story_tell(&story, order);
-    must(pv_stitch_open(&s, db, &err), &err);
-    for (size_t i = 0; i < story.n; i++)
-        must(pv_stitch_entry(s, i, story.v[i].bytes, story.v[i].len, &err), &err);
-    must(pv_stitch_commit(s, &err), &err);
-    pv_stitch_close(s);
-    must(pv_graph_open(&g, db, &err), &err);
-    return g;
-}
 
 static void attack_path(struct pv_graph *g, bool with_file, struct pv_graph_result *r)
 {
@@ -58,7 +32,7 @@ static void picture_shows_the_chain(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_BY_TIME);
+    struct pv_graph *g = graph_told(&story, STORY_BY_TIME);
     pv_auto_graph_result struct pv_graph_result r = {0};
     pv_autobuf struct pv_buf dot;
     pv_buf_init(&dot, 1u << 20);
@@ -107,7 +81,7 @@ static void picture_without_witness_says_so(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_NO_WITNESS);
+    struct pv_graph *g = graph_told(&story, STORY_NO_WITNESS);
     pv_auto_graph_result struct pv_graph_result r = {0};
     pv_autobuf struct pv_buf dot;
     pv_buf_init(&dot, 1u << 20);
@@ -146,7 +120,7 @@ static void sentences_are_whole(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_BY_TIME);
+    struct pv_graph *g = graph_told(&story, STORY_BY_TIME);
     struct pv_graph_basis basis;
     struct sentences heard = {0};
     char call[PV_CALL_ID_CHARS + 1];
@@ -192,7 +166,7 @@ static void json_holds_every_node(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_BY_TIME);
+    struct pv_graph *g = graph_told(&story, STORY_BY_TIME);
     pv_auto_graph_result struct pv_graph_result r = {0};
     pv_autobuf struct pv_buf json;
     pv_buf_init(&json, 1u << 22);
@@ -207,14 +181,6 @@ static void json_holds_every_node(void **state)
     pv_graph_close(g);
 }
 
-static int remove_one(const char *name, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(name);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,9 +191,5 @@ int main(void)
         cmocka_unit_test(hostile_names_stay_inside_their_label),
         cmocka_unit_test(json_holds_every_node),
     };
-    if (!mkdtemp(path))
-        return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    return failed;
+    return cmocka_run_group_tests(tests, graph_dir_make, graph_dir_remove);
 }

@@ -1,11 +1,10 @@
-#include "graph_story.h"
+#include "graph_fixture.h"
 #include "log_fixture.h"
 
 #include "pv/graph_follow.h"
 #include "pv/note.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,14 +15,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-static char dir[] = "/tmp/pv-stitch-XXXXXX";
 static struct story story;
-
-static void must(int rc, const struct pv_err *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
 
 /* Stitches with a commit every `batch` entries; with restart, each batch in a new process' shoes,
  * and some entries more that are lost with it. */
@@ -31,7 +23,7 @@ static void stitch(char db[64], const char *name, size_t batch, bool restart)
 {
     struct pv_err err = PV_ERR_INIT;
     struct pv_stitch *s = NULL;
-    (void)snprintf(db, 64, "%s/%s.db", dir, name);
+    (void)snprintf(db, 64, "%s/%s.db", graph_dir, name);
     must(pv_stitch_open(&s, db, &err), &err);
     for (size_t i = 0; i < story.n; i++) {
         must(pv_stitch_entry(s, i, story.v[i].bytes, story.v[i].len, &err), &err);
@@ -168,7 +160,7 @@ static void a_foreign_file_is_refused(void **state)
     struct pv_err err = PV_ERR_INIT;
     struct pv_stitch *s = NULL;
     char name[64];
-    (void)snprintf(name, sizeof name, "%s/garbage.db", dir);
+    (void)snprintf(name, sizeof name, "%s/garbage.db", graph_dir);
     FILE *f = fopen(name, "w");
     assert_non_null(f);
     for (int i = 0; i < 5000; i++)
@@ -201,7 +193,7 @@ static void a_followed_log_equals_its_rebuild(void **state)
     struct pv_graph_check check;
     uint8_t followed[PV_HASH_BYTES], rebuilt[PV_HASH_BYTES];
     char db[64];
-    (void)snprintf(db, sizeof db, "%s/follow.db", dir);
+    (void)snprintf(db, sizeof db, "%s/follow.db", graph_dir);
     fixture_init(&log);
     fixture_open(&log);
     fixture_append(&log, 25);
@@ -256,7 +248,7 @@ static void checkpoints_must_be_signed(void **state)
     struct pv_note_key key;
     sqlite3 *q = NULL;
     char db[64];
-    (void)snprintf(db, sizeof db, "%s/signed.db", dir);
+    (void)snprintf(db, sizeof db, "%s/signed.db", graph_dir);
     fixture_init(&log);
     fixture_open(&log);
     fixture_append(&log, 25);
@@ -291,7 +283,7 @@ static void another_log_is_not_followed(void **state)
     struct pv_stitch *s = NULL;
     struct pv_follow *f = NULL;
     char db[64];
-    (void)snprintf(db, sizeof db, "%s/grown.db", dir);
+    (void)snprintf(db, sizeof db, "%s/grown.db", graph_dir);
     fixture_init(&log);
     fixture_open(&log);
     fixture_append(&log, 25);
@@ -312,14 +304,6 @@ static void another_log_is_not_followed(void **state)
     fixture_done(&log);
 }
 
-static int remove_one(const char *name, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(name);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,9 +316,5 @@ int main(void)
         cmocka_unit_test(a_foreign_file_is_refused),
         cmocka_unit_test(a_followed_log_equals_its_rebuild),
     };
-    if (!mkdtemp(dir))
-        return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    return failed;
+    return cmocka_run_group_tests(tests, graph_dir_make, graph_dir_remove);
 }

@@ -1,9 +1,5 @@
-#include "graph_story.h"
+#include "graph_fixture.h"
 
-#include "pv/graph.h"
-#include "pv/stitch.h"
-
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,31 +8,7 @@
 
 #include <cmocka.h>
 
-static char dir[] = "/tmp/pv-trace-XXXXXX";
 static struct story story;
-
-static void must(int rc, const struct pv_err *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
-
-static struct pv_graph *told(enum story_order order)
-{
-    struct pv_err err = PV_ERR_INIT;
-    struct pv_stitch *s = NULL;
-    struct pv_graph *g = NULL;
-    char db[64];
-    (void)snprintf(db, sizeof db, "%s/%d-%d.db", dir, order, rand());
-    story_tell(&story, order);
-    must(pv_stitch_open(&s, db, &err), &err);
-    for (size_t i = 0; i < story.n; i++)
-        must(pv_stitch_entry(s, i, story.v[i].bytes, story.v[i].len, &err), &err);
-    must(pv_stitch_commit(s, &err), &err);
-    pv_stitch_close(s);
-    must(pv_graph_open(&g, db, &err), &err);
-    return g;
-}
 
 static bool has(const struct pv_graph_result *r, enum pv_node_type type, const char *name,
                 const struct pv_call_id *call)
@@ -66,7 +38,7 @@ static void secret_is_traced_forward(void **state)
 {
     (void)state;
     for (int order = STORY_BY_TIME; order <= STORY_OUTSIDE_LAST; order++) {
-        struct pv_graph *g = told((enum story_order)order);
+        struct pv_graph *g = graph_told(&story, (enum story_order)order);
         pv_auto_graph_result struct pv_graph_result r = {0};
         trace(g, "/function/credentials.json", PV_SIDE_FROM, PV_FORWARD, &r);
         assert_true(has(&r, PV_N_ENDPOINT, "127.0.0.1:9000", NULL));
@@ -87,7 +59,7 @@ static void response_is_traced_back_to_the_client(void **state)
     (void)state;
     char call[PV_CALL_ID_CHARS + 1];
     for (int order = STORY_BY_TIME; order <= STORY_NO_WITNESS; order++) {
-        struct pv_graph *g = told((enum story_order)order);
+        struct pv_graph *g = graph_told(&story, (enum story_order)order);
         pv_auto_graph_result struct pv_graph_result r = {0};
         pv_call_id_print(&story.attack[3], call);
         trace(g, call, PV_SIDE_TO, PV_BACKWARD, &r);
@@ -106,7 +78,7 @@ static void path_holds_the_chain_without_a_witness(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_NO_WITNESS);
+    struct pv_graph *g = graph_told(&story, STORY_NO_WITNESS);
     const struct pv_graph_limits limits = {0};
     pv_auto_graph_result struct pv_graph_result r = {0};
     pv_auto_graph_ids struct pv_graph_ids from = {0};
@@ -127,7 +99,7 @@ static void ids_are_accepted(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_BY_TIME);
+    struct pv_graph *g = graph_told(&story, STORY_BY_TIME);
     pv_auto_graph_ids struct pv_graph_ids ids = {0};
     char call[PV_CALL_ID_CHARS + 1], prefix[8], found[PV_CALL_ID_CHARS + 1];
     pv_call_id_print(&story.attack[0], call);
@@ -181,7 +153,7 @@ static void timeline_tells_in_order(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_OUTSIDE_LAST);
+    struct pv_graph *g = graph_told(&story, STORY_OUTSIDE_LAST);
     struct pv_graph_basis basis;
     struct heard one = {0}, all = {0};
     char call[PV_CALL_ID_CHARS + 1];
@@ -198,7 +170,7 @@ static void what_was_refused_is_not_told_as_done(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_OVERREACH);
+    struct pv_graph *g = graph_told(&story, STORY_OVERREACH);
     struct pv_graph_basis basis;
     struct heard h = {0};
     char call[PV_CALL_ID_CHARS + 1];
@@ -214,7 +186,7 @@ static void workflow_holds_its_four_calls(void **state)
 {
     (void)state;
     struct pv_err err = PV_ERR_INIT;
-    struct pv_graph *g = told(STORY_BY_TIME);
+    struct pv_graph *g = graph_told(&story, STORY_BY_TIME);
     pv_auto_graph_result struct pv_graph_result r = {0};
     char call[PV_CALL_ID_CHARS + 1];
     pv_call_id_print(&story.attack[2], call);
@@ -224,14 +196,6 @@ static void workflow_holds_its_four_calls(void **state)
         assert_false(has(&r, PV_N_UNIT, NULL, &story.good[i]));
     }
     pv_graph_close(g);
-}
-
-static int remove_one(const char *name, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(name);
 }
 
 int main(void)
@@ -245,9 +209,5 @@ int main(void)
         cmocka_unit_test(what_was_refused_is_not_told_as_done),
         cmocka_unit_test(workflow_holds_its_four_calls),
     };
-    if (!mkdtemp(dir))
-        return 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    return failed;
+    return cmocka_run_group_tests(tests, graph_dir_make, graph_dir_remove);
 }
