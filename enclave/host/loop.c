@@ -206,6 +206,8 @@ int pv_loop_run(struct pv_host *h, struct pv_err *err)
         pv_prepare_look(h, now);
         pv_invoke_dispatch(h, now);
         pv_prepare_tick(h, now);
+        pv_prepare_look(h, now); /* one that only had to be reset is ready at once */
+        pv_invoke_dispatch(h, now);
         pv_prepare_trim(h, now);
         pv_gateway_counts(h, now);
         if (h->draining) {

@@ -3,6 +3,7 @@
 #include "pv/own.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdint.h>
 
 /* Static thread-local storage is taken from it, too. Pages never touched cost nothing. */
@@ -11,25 +12,41 @@ enum { STACK_BYTES = 2 << 20 };
 struct pv_worker {
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t posted, done;
+    pthread_cond_t done;
+    sem_t posted;
     struct pv_job *queue, **end;
     bool stopping;
     int bell;
 };
 
-static struct pv_job *next_job(struct pv_worker *w)
+static struct pv_job *take_next(struct pv_worker *w, bool *ret_stopping)
 {
     struct pv_job *job;
 
-    while (!w->queue && !w->stopping)
-        (void)pthread_cond_wait(&w->posted, &w->lock);
+    (void)pthread_mutex_lock(&w->lock);
+    *ret_stopping = w->stopping;
     job = w->queue;
-    if (!job)
-        return NULL;
-    w->queue = job->next;
+    if (job)
+        w->queue = job->next;
     if (!w->queue)
         w->end = &w->queue;
+    (void)pthread_mutex_unlock(&w->lock);
     return job;
+}
+
+/* A semaphore, for who wakes from a condition finds its lock marked as wanted by others, and has to
+ * ask the kernel to wake them. It is posted once for all that is queued at a time. */
+static struct pv_job *next_job(struct pv_worker *w)
+{
+    bool stopping;
+
+    for (;;) {
+        struct pv_job *job = take_next(w, &stopping);
+
+        if (job || stopping)
+            return job;
+        (void)sem_wait(&w->posted);
+    }
 }
 
 static void *run(void *ctx)
@@ -38,21 +55,16 @@ static void *run(void *ctx)
     struct pv_worker *w = ctx;
     struct pv_job *job;
 
-    (void)pthread_mutex_lock(&w->lock);
     while ((job = next_job(w))) {
-        (void)pthread_mutex_unlock(&w->lock);
         job->run(job);
         (void)pthread_mutex_lock(&w->lock);
         bool rings = !job->quiet;
         job->done = true;
         (void)pthread_cond_broadcast(&w->done);
-        if (rings) { /* whoever wakes by it needs the lock */
-            (void)pthread_mutex_unlock(&w->lock);
+        (void)pthread_mutex_unlock(&w->lock);
+        if (rings) /* without the lock, which whoever wakes by it needs */
             (void)!write(w->bell, &one, sizeof one);
-            (void)pthread_mutex_lock(&w->lock);
-        }
     }
-    (void)pthread_mutex_unlock(&w->lock);
     return NULL;
 }
 
@@ -67,7 +79,7 @@ int pv_worker_start(struct pv_worker **ret, int bell, struct pv_err *err)
     w->end = &w->queue;
     w->bell = bell;
     (void)pthread_mutex_init(&w->lock, NULL);
-    (void)pthread_cond_init(&w->posted, NULL);
+    (void)sem_init(&w->posted, 0, 0);
     (void)pthread_cond_init(&w->done, NULL);
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
@@ -100,8 +112,8 @@ void pv_worker_post_both(struct pv_worker *w, struct pv_job *job, struct pv_job 
     enqueue(w, job, false);
     if (then)
         enqueue(w, then, true);
-    (void)pthread_cond_signal(&w->posted);
     (void)pthread_mutex_unlock(&w->lock);
+    (void)sem_post(&w->posted);
 }
 
 bool pv_worker_take(struct pv_worker *w, struct pv_job *job)
@@ -132,10 +144,10 @@ void pv_worker_stop(struct pv_worker *w)
         return;
     (void)pthread_mutex_lock(&w->lock);
     w->stopping = true;
-    (void)pthread_cond_signal(&w->posted);
     (void)pthread_mutex_unlock(&w->lock);
+    (void)sem_post(&w->posted);
     (void)pthread_join(w->thread, NULL);
-    (void)pthread_cond_destroy(&w->posted);
+    (void)sem_destroy(&w->posted);
     (void)pthread_cond_destroy(&w->done);
     (void)pthread_mutex_destroy(&w->lock);
     free(w);

@@ -64,13 +64,23 @@ static void fill_limits(struct pv_vm_limits *to, const struct pv_vm_limits *from
         to->threads = PV_THREADS_MAX;
 }
 
+/* gettid without a system call, after the first. */
+static pid_t own_tid(void)
+{
+    static _Thread_local pid_t tid;
+
+    if (!tid)
+        tid = gettid();
+    return tid;
+}
+
 static struct pv_vm *vm_alloc(const struct pv_vm_hooks *hooks)
 {
     struct pv_vm *vm = calloc(1, sizeof *vm);
 
     if (!vm)
         return NULL;
-    vm->owner = gettid();
+    vm->owner = own_tid();
     vm->memory.fd = -1;
     vm->machine.vm_fd = vm->machine.cpu_fd = -1;
     if (hooks)
@@ -296,7 +306,7 @@ static int resume(struct pv_vm *vm, const struct pv_vm_call *call, struct pv_err
 int pv_vm_run(struct pv_vm *vm, const struct pv_vm_call *call, struct pv_vm_result *ret,
               struct pv_err *err)
 {
-    if (vm->owner != gettid())
+    if (vm->owner != own_tid())
         return pv_refuse(err, EPERM, "the VM belongs to another thread");
     if (vm->phase != PV_VM_READY)
         return pv_refuse(err, ESTALE, "the VM has not been reset since its last run");
@@ -329,7 +339,7 @@ void pv_vm_go_on(struct pv_vm *vm)
 
 int pv_vm_reset(struct pv_vm *vm, struct pv_err *err)
 {
-    if (vm->owner != gettid())
+    if (vm->owner != own_tid())
         return pv_refuse(err, EPERM, "the VM belongs to another thread");
     if (vm->phase == PV_VM_READY && vm->image)
         return 0;
