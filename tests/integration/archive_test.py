@@ -30,6 +30,9 @@ def main():
     rng = random.Random(5)
     with Platform("--without-bpf") as p:
         p.deploy("echo", PROGRAMS / "echo")
+        old = p.dir / "old.pub"
+        p.cli("key", "export-public", "-o", old)
+        p.cli("key", "rotate")  # among what is archived
         p.stop()
         fork = p.dir / "fork"  # another history by the same key
         subprocess.run(["cp", "-a", p.state, fork], check=True)
@@ -75,6 +78,10 @@ def main():
         for file in (first, second):
             p.cli("verify", "--archive", file, "--key", key)
             assert checker.check_archive(file.read_bytes(), checker.Key(key.read_bytes()))[1] <= end
+            alone = p.cli("verify", "--archive", file, "--key", old, check=False)
+            assert alone.returncode == 1 and b"--rotations FILE" in alone.stderr, alone
+            p.cli("verify", "--archive", file, "--key", old, "--rotations",
+                  p.state / "log" / "rotations")
         (p.dir / "bad").write_bytes(first.read_bytes()[:-3] + b"bad")
         assert p.cli("verify", "--archive", p.dir / "bad", "--key", key, check=False).returncode == 1
         assert p.cli("audit", "attach", p.dir / "bad", check=False).returncode == 1
@@ -89,6 +96,10 @@ def main():
         p.stop()
         whole = agree(verdict="ok", detached_events=end)
         assert whole["graph"]["verdict"] == "ok", whole
+        for _ in range(2):  # the first key follows a change that is in an archive
+            p.cli("verify", "--key", old, "--pin", p.dir / "pin")
+        found = checker.verify_log(p.state / "log", checker.Key(old.read_bytes()))
+        assert found == ("ok", None), found
 
         # a graph made now begins behind the archives and says so; with them it is whole again
         digest = p.cli("graph", "digest").stdout
