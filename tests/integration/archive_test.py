@@ -60,7 +60,9 @@ def main():
         first, second = p.dir / "1.archive", p.dir / "2.archive"
         p.cli("audit", "prove", "e40", "-o", p.dir / "proof", "--entry", p.dir / "entry")
         r = p.cli("audit", "archive", p.dir / "fork.archive", check=False)
-        assert r.returncode != 0 and b"not those of this log" in r.stderr, r
+        assert r.returncode == 6 and b"not those of this log" in r.stderr, r
+        r = p.cli("audit", "archive", p.state / "log" / "checkpoint", check=False)
+        assert r.returncode == 6 and b"exists already" in r.stderr, r
         assert not (p.state / "log" / "detached").exists()
         p.cli("audit", "archive", "--keep", "45000", first)
         said = json.loads(p.cli("audit", "archive", "--json", second).stdout)
@@ -69,7 +71,8 @@ def main():
         again = json.loads(p.cli("audit", "archive", "--json", second).stdout)  # it is done
         assert again == said, again
         until(lambda: entries_left(p) <= before - end // 256, "the bundles stay")
-        assert p.cli("audit", "archive", p.dir / "3", check=False).returncode == 6
+        r = p.cli("audit", "archive", "--keep", "60000", p.dir / "3", check=False)
+        assert r.returncode == 6 and f" {end} are archived already".encode() in r.stderr, r
         assert not (p.dir / "3").exists()
         assert p.request("POST", "/function/echo", b"later")[0] == 200
         p.cli("verify", "--proof", p.dir / "proof", "--entry", p.dir / "entry", "--key", key)
@@ -103,15 +106,23 @@ def main():
 
         # a graph made now begins behind the archives and says so; with them it is whole again
         digest = p.cli("graph", "digest").stdout
-        p.cli("graph", "rebuild")
+        made = p.cli("graph", "rebuild", "--json")
+        assert json.loads(made.stdout)["first_event"] == end and b"audit attach" in made.stderr, made
         found = json.loads(p.cli("audit", "find", "--kind", "log-open", "--json").stdout)
         assert found["basis"]["first_event"] == end, found["basis"]
         assert agree(both=False, verdict="ok")["graph"]["verdict"] == "ok"
         p.cli("audit", "attach", first)
         agree(verdict="ok", detached_events=end - said["first"])
-        p.cli("audit", "attach", second)
+        moved = second.rename(p.dir / "moved")
+        r = p.cli("audit", "attach", moved)
+        assert b"graph rebuild" in r.stderr, r
         agree(both=False, verdict="ok", detached_events=0)
-        p.cli("graph", "rebuild")
+        moved.rename(second)
+        r = p.cli("verify", check=False)
+        assert r.returncode == 3 and f"'{moved}'".encode() in r.stderr, r
+        assert json.loads(p.cli("audit", "attach", "--json", second).stdout)["graph_lacks_them"]
+        made = p.cli("graph", "rebuild", "--json")
+        assert json.loads(made.stdout)["first_event"] == 0 and made.stderr == b"", made
         assert p.cli("graph", "digest").stdout == digest
         p.cli("audit", "prove", "e40", "-o", p.dir / "proof", "--entry", p.dir / "entry2")
         assert (p.dir / "entry2").read_bytes() == (p.dir / "entry").read_bytes()

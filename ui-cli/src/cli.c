@@ -159,6 +159,8 @@ int cli_report(const struct pv_err *err)
     case EISDIR: /* of what was given as a file */
     case E2BIG:
         return cli_error(CLI_USAGE, "%s", err->text);
+    case EEXIST:
+        return cli_error(CLI_REFUSED, "%s", err->text);
     case EAGAIN:
     case EBUSY:
         return cli_error(CLI_BUSY, "%s", err->text);
