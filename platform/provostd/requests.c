@@ -237,7 +237,10 @@ static int secret_delete(struct pv_supervisor *s, struct pv_role *from, struct p
     (void)from;
     pv_read_str(r, name, sizeof name);
     PV_TRY(pv_reader_end(r, "secret request", err));
-    rc = record_secret(s, name, "delete", "", 0, &refused);
+    /* what is not there cannot change */
+    rc = pv_secret_find(s->state.secrets, name, &refused);
+    if (rc == 0)
+        rc = record_secret(s, name, "delete", "", 0, &refused);
     if (rc == 0)
         rc = pv_secret_delete(s->state.secrets, name, &refused);
     pv_gateway_done(s, tag, rc, refused.text);

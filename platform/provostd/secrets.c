@@ -26,6 +26,15 @@ int pv_secret_put(int dir_fd, const char *name, const void *p, size_t len, struc
     return pv_wrap(err, pv_replace_file_at(dir_fd, name, p, len, 0400, err), "secret");
 }
 
+int pv_secret_find(int dir_fd, const char *name, struct pv_err *err)
+{
+    PV_TRY(check_name(name, err));
+    if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    return errno == ENOENT ? pv_refuse(err, ENOENT, "there is no secret '%s'", name)
+                           : pv_fail(err, errno, "look for secret '%s'", name);
+}
+
 int pv_secret_delete(int dir_fd, const char *name, struct pv_err *err)
 {
     PV_TRY(check_name(name, err));

@@ -280,6 +280,9 @@ expect 7 'rebuild under a running daemon' "$provost" graph rebuild
 expect 0 remove "$provost" remove reply
 expect 3 'remove twice' "$provost" remove reply
 expect 0 'secret remove' "$provost" secret remove cli-secret
+expect 3 'remove a secret that never was' "$provost" secret remove nosuch
+expect 3 'a secret that never was' "$provost" audit find nosuch
+expect 3 'the event of one that never was' "$provost" audit find --kind secret-change nosuch
 
 kill "$daemon_pid"
 wait "$daemon_pid"
