@@ -58,9 +58,15 @@ for command in deploy list describe remove invoke logs 'secret create' 'secret l
     # shellcheck disable=SC2086 # a command of two words
     expect 0 "help of $command" "$provost" $command --help
     contains out "Usage: provost $command" "help of $command"
+    [ "$command" = run ] || contains out "^Exit status: 'provost --help'" "help of $command"
 done
 expect 0 help "$provost" --help
 contains out deploy help
+contains out '^  6  refused' help
+expect 0 'help of a table' "$provost" audit --help
+contains out '^Exit status' 'help of a table'
+expect 0 'help of logs' "$provost" logs --help
+contains out '(100)' 'help of logs'
 expect 0 version "$provost" --json version
 is_json version
 expect 2 'no command' "$provost"
