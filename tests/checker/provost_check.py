@@ -537,9 +537,14 @@ def judge_stretch(log, good, size, root):
 def listed_rotations(text):
     found = {}
     for line in text.split(b"\n")[:-1]:
-        entry = unbase64(line.split(b" ")[1])
-        e = Event(entry[:-TAG])
-        found[leaf_hash(entry)] = e.fields["old_key"], e.fields["new_key"]
+        parts = line.split(b" ")
+        entry = unbase64(parts[1]) if len(parts) == 3 else None
+        try:
+            e = Event((entry or b"")[:-TAG])
+        except ValueError:
+            continue
+        if e.kind == "key-rotation" and len(e.fields["new_key"]) == len(e.fields["old_key"]) == 32:
+            found[leaf_hash(entry)] = e.fields["old_key"], e.fields["new_key"]
     return found
 
 
