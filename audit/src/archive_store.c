@@ -56,9 +56,13 @@ int pv_archive_store(int dir_fd, const char *name, int log_fd, const struct pv_n
         return write_file(dir_fd, name, log_fd, key, info, err);
     if (fd < 0)
         return pv_fail(err, errno, "open '%s'", name);
-    int rc = pv_archive_check(fd, key, &found, err);
+    struct pv_err why = PV_ERR_INIT;
+    int rc = pv_archive_check(fd, key, &found, &why);
     if (rc < 0)
-        return pv_wrap(err, rc, "'%s' exists already, and is no archive of this log", name);
+        return pv_refuse(err, EEXIST,
+                         "'%s' exists already, and is no archive of this log (%s): name another "
+                         "file, or remove this one",
+                         name, why.text);
     /* Of an earlier run that came through, which is asked for again. */
     bool gone = found.end <= info->first && info->first >= info->end;
     if (!gone && (found.first != info->first || found.end > info->end))
@@ -66,9 +70,9 @@ int pv_archive_store(int dir_fd, const char *name, int log_fd, const struct pv_n
                          "'%s' exists already, and holds e%" PRIu64 " to e%" PRIu64
                          ": name another file",
                          name, found.first, found.end - 1);
-    rc = pv_archive_is_of(&found, log_fd, err);
-    if (rc < 0)
-        return pv_wrap(err, rc, "'%s' exists already", name);
+    if (pv_archive_is_of(&found, log_fd, &why) < 0)
+        return pv_refuse(err, EEXIST, "'%s' exists already, and %s: name another file", name,
+                         why.text);
     if (fsync(fd) < 0 || fsync(dir_fd) < 0)
         return pv_fail(err, errno, "sync '%s'", name);
     *info = found;

@@ -96,6 +96,20 @@ static bool find_name(int dir_fd, uint64_t seq, char out[PV_ARCHIVE_NAME_MAX])
     return found;
 }
 
+/* Moved away, most likely: what the name points to, and what to do. */
+static int explain_open(int dir_fd, const char *name, int error, struct pv_err *err)
+{
+    char target[PV_PATH_MAX];
+    ssize_t n = error == ENOENT ? readlinkat(dir_fd, name, target, sizeof target - 1) : -1;
+    if (n < 0)
+        return pv_fail(err, error, "open the attached archive '%s'", name);
+    target[n] = 0;
+    return pv_refuse(err, ENOENT,
+                     "the attached archive '%s' is not there any more: 'provost audit attach FILE' "
+                     "says where it is now, and removing the link 'log/%s' detaches it",
+                     target, name);
+}
+
 int pv_archive_find(int dir_fd, uint64_t seq, int *ret_fd, uint64_t *ret_offset,
                     uint64_t *ret_first, uint64_t *ret_end, struct pv_err *err)
 {
@@ -106,7 +120,7 @@ int pv_archive_find(int dir_fd, uint64_t seq, int *ret_fd, uint64_t *ret_offset,
     /* An archive may stand on another disk, so the name may be a link to it. */
     pv_autoclose int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return pv_fail(err, errno, "open the attached archive '%s'", name);
+        return explain_open(dir_fd, name, errno, err);
     pv_autofree struct pv_archive_head *head = malloc(sizeof *head);
     pv_autofree char *text = malloc(PV_ARCHIVE_HEAD_MAX);
     if (!head || !text)

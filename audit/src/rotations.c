@@ -160,6 +160,28 @@ int pv_rotations_read(int dir_fd, struct pv_buf *out, struct pv_err *err)
     return rc == -ENOENT ? 0 : rc < 0 ? pv_refuse(err, rc, "%s", why.text) : 0;
 }
 
+unsigned pv_rotations_claims(int dir_fd, struct pv_rotation_claim ret[PV_ROTATION_CLAIMS_MAX])
+{
+    pv_autobuf struct pv_buf text;
+    pv_autofree struct rotation *r = malloc(sizeof *r);
+    struct pv_err ignored = PV_ERR_INIT;
+    unsigned found = 0;
+    size_t n;
+    pv_buf_init(&text, PV_ROTATIONS_MAX);
+    if (!r || pv_rotations_read(dir_fd, &text, &ignored) < 0 || text.len == 0)
+        return 0;
+    const char *at = (const char *)text.data, *end = at + text.len, *line;
+    while (found < PV_ROTATION_CLAIMS_MAX && (line = pv_next_line(&at, end, &n))) {
+        const uint8_t *old_key, *new_key;
+        if (!parse(line, n, r) || read_event(r, &old_key, &new_key, &ignored) < 0)
+            continue;
+        pv_leaf_hash(r->entry, r->entry_len, ret[found].leaf);
+        memcpy(ret[found].old_key, old_key, 32);
+        memcpy(ret[found++].new_key, new_key, 32);
+    }
+    return found;
+}
+
 /* A line that nobody could follow would make every proof from then on worthless. */
 static int check_line(const struct pv_note_key *key, const struct pv_buf *line, struct pv_err *err)
 {

@@ -3,6 +3,7 @@
 #pragma once
 #include "domains.h"
 #include "entry_stream.h"
+#include "rotations.h"
 #include "tile_check.h"
 
 #include "pv/leaf_cache.h"
@@ -33,6 +34,9 @@ struct pv_verifier {
     uint64_t rotation_seq;  /* of such an event that no checkpoint covers yet */
     uint8_t rotation_key[32], rotation_old[32];
     bool rotating;
+    struct pv_rotation_claim claims[PV_ROTATION_CLAIMS_MAX]; /* once an entry was detached */
+    unsigned n_claims;
+    bool claims_read;
     struct pv_leaf_cache *leaves; /* owned; stored hashes of what was detached, or NULL */
     uint64_t detached;            /* entries below it need not be there, says the log's file */
     uint64_t said, said_next;     /* so do signed events, and those no checkpoint covers yet */
@@ -57,6 +61,8 @@ int pv_verifier_judge_stretch(struct pv_verifier *v, struct pv_err *err);
 
 /* --- keys (verify_keys.c) --- */
 void pv_verifier_note_rotation(struct pv_verifier *v, uint64_t seq, const struct pv_event *e);
+void pv_verifier_note_detached_rotation(struct pv_verifier *v, uint64_t seq,
+                                        const uint8_t leaf[PV_HASH_BYTES]);
 int pv_verifier_adopt_key(struct pv_verifier *v, struct pv_err *err);
 void pv_verifier_keys_before(struct pv_verifier *v);
 

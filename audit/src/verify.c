@@ -69,6 +69,7 @@ static int detached_leaf(struct pv_verifier *v, const uint8_t **ret, struct pv_e
     if (v->res->detached++ == 0)
         v->first_skipped = seq;
     v->last_skipped = seq;
+    pv_verifier_note_detached_rotation(v, seq, *ret);
     /* A bundle is there or is not: the next one may be. */
     if (seq % PV_TILE_WIDTH == 0)
         pv_domains_lose_track(v->domains);

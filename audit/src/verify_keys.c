@@ -1,9 +1,16 @@
 /* Which keys may sign, as the log itself says it. */
 #include "verifier.h"
 
-#include "rotations.h"
-
 #include <string.h>
+
+static void note(struct pv_verifier *v, uint64_t seq, const uint8_t old_key[32],
+                 const uint8_t new_key[32])
+{
+    memcpy(v->rotation_key, new_key, sizeof v->rotation_key);
+    memcpy(v->rotation_old, old_key, sizeof v->rotation_old);
+    v->rotation_seq = seq;
+    v->rotating = true;
+}
 
 void pv_verifier_note_rotation(struct pv_verifier *v, uint64_t seq, const struct pv_event *e)
 {
@@ -12,10 +19,20 @@ void pv_verifier_note_rotation(struct pv_verifier *v, uint64_t seq, const struct
     const struct pv_value *k = pv_event_field(e, "new_key"), *old = pv_event_field(e, "old_key");
     if (!k || k->len != sizeof v->rotation_key || !old || old->len != sizeof v->rotation_old)
         return;
-    memcpy(v->rotation_key, k->bytes, sizeof v->rotation_key);
-    memcpy(v->rotation_old, old->bytes, sizeof v->rotation_old);
-    v->rotation_seq = seq;
-    v->rotating = true;
+    note(v, seq, old->bytes, k->bytes);
+}
+
+/* An event that went into an archive counts as if it were read when the log's list of changes has
+ * an entry with the hash that stands in the tree. */
+void pv_verifier_note_detached_rotation(struct pv_verifier *v, uint64_t seq,
+                                        const uint8_t leaf[PV_HASH_BYTES])
+{
+    if (!v->claims_read)
+        v->n_claims = pv_rotations_claims(v->dir_fd, v->claims);
+    v->claims_read = true;
+    for (unsigned i = 0; i < v->n_claims; i++)
+        if (memcmp(v->claims[i].leaf, leaf, PV_HASH_BYTES) == 0)
+            note(v, seq, v->claims[i].old_key, v->claims[i].new_key);
 }
 
 /* A change that was cut short leaves its event and the old key in force; the key that it names is

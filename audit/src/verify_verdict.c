@@ -38,8 +38,12 @@ int pv_verifier_judge_note(struct pv_verifier *v, int rc, const char *which,
                            const struct pv_err *why)
 {
     char text[640];
-    snprintf(text, sizeof text, "%s: %s (the events from e%" PRIu64 " on rest on it)", which,
-             why->text, v->good.size);
+    bool unseen = rc == -ENOKEY && v->res->detached;
+    snprintf(text, sizeof text, "%s: %s (the events from e%" PRIu64 " on rest on it)%s", which,
+             why->text, v->good.size,
+             unseen ? "; if the log's key was changed in what is archived, --rotations FILE with a "
+                      "copy of the log's 'rotations' or 'provost audit attach' shows it"
+                    : "");
     return pv_verifier_judge(v, verdict_of_note(rc), v->good.size, text);
 }
 

@@ -218,6 +218,8 @@ static int on_call(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
         return refused(s, v, text, err);
     }
     PV_TRY(pv_stitch_inv(s, &id, &callee, err));
+    if (callee->version == UNREGISTERED) /* its payloads get their names here, once */
+        PV_TRY(pv_stitch_intern_field(s, "callee_function", &callee->function, err));
     PV_TRY(pv_stitch_request_entity(s, callee, err));
     PV_TRY(pv_stitch_response_entity(s, callee, err));
     callee->caller = v->id;

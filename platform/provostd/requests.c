@@ -212,7 +212,7 @@ static int secret_put(struct pv_supervisor *s, struct pv_role *from, struct pv_r
     struct pv_err refused = PV_ERR_INIT;
     char name[PV_NAME_MAX + 1];
     const uint8_t *content;
-    bool replaced = false;
+    bool replaced;
     size_t len = 0;
     int rc;
 
@@ -220,9 +220,10 @@ static int secret_put(struct pv_supervisor *s, struct pv_role *from, struct pv_r
     pv_read_str(r, name, sizeof name);
     content = pv_read_bytes(r, PV_SECRET_MAX, &len);
     PV_TRY(pv_reader_end(r, "secret request", err));
+    replaced = pv_secret_find(s->state.secrets, name, NULL) == 0;
     rc = record_secret(s, name, "put", content, len, &refused);
     if (rc == 0)
-        rc = pv_secret_put(s->state.secrets, name, content, len, &replaced, &refused);
+        rc = pv_secret_put(s->state.secrets, name, content, len, &refused);
     pv_gateway_done(s, tag, rc, rc == 0 && replaced ? PV_SECRET_REPLACED : refused.text);
     return 0;
 }
@@ -238,7 +239,10 @@ static int secret_delete(struct pv_supervisor *s, struct pv_role *from, struct p
     (void)from;
     pv_read_str(r, name, sizeof name);
     PV_TRY(pv_reader_end(r, "secret request", err));
-    rc = record_secret(s, name, "delete", "", 0, &refused);
+    /* what is not there cannot change */
+    rc = pv_secret_find(s->state.secrets, name, &refused);
+    if (rc == 0)
+        rc = record_secret(s, name, "delete", "", 0, &refused);
     if (rc == 0)
         rc = pv_secret_delete(s->state.secrets, name, &refused);
     pv_gateway_done(s, tag, rc, refused.text);

@@ -18,14 +18,21 @@ static int check_name(const char *name, struct pv_err *err)
     return 0;
 }
 
-int pv_secret_put(int dir_fd, const char *name, const void *p, size_t len, bool *ret_replaced,
-                  struct pv_err *err)
+int pv_secret_put(int dir_fd, const char *name, const void *p, size_t len, struct pv_err *err)
 {
     PV_TRY(check_name(name, err));
-    *ret_replaced = faccessat(dir_fd, name, F_OK, 0) == 0;
     if (len > PV_SECRET_MAX)
         return pv_refuse(err, EFBIG, "secret '%s' is over %u bytes", name, PV_SECRET_MAX);
     return pv_wrap(err, pv_replace_file_at(dir_fd, name, p, len, 0400, err), "secret");
+}
+
+int pv_secret_find(int dir_fd, const char *name, struct pv_err *err)
+{
+    PV_TRY(check_name(name, err));
+    if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    return errno == ENOENT ? pv_refuse(err, ENOENT, "there is no secret '%s'", name)
+                           : pv_fail(err, errno, "look for secret '%s'", name);
 }
 
 int pv_secret_delete(int dir_fd, const char *name, struct pv_err *err)

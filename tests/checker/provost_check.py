@@ -534,6 +534,20 @@ def judge_stretch(log, good, size, root):
               .get((later, moved), "edited"), seq)
 
 
+def listed_rotations(text):
+    found = {}
+    for line in text.split(b"\n")[:-1]:
+        parts = line.split(b" ")
+        entry = unbase64(parts[1]) if len(parts) == 3 else None
+        try:
+            e = Event((entry or b"")[:-TAG])
+        except ValueError:
+            continue
+        if e.kind == "key-rotation" and len(e.fields["new_key"]) == len(e.fields["old_key"]) == 32:
+            found[leaf_hash(entry)] = e.fields["old_key"], e.fields["new_key"]
+    return found
+
+
 class Verifier:
     def __init__(self, log, key, pinned=None):
         self.log, self.key, self.pinned = log, Key.copy_of(key), pinned
@@ -545,6 +559,8 @@ class Verifier:
         self.good_checkpoints = 0
         self.detached, self.said, self.said_next = log.detached(), 0, 0
         self.skipped = []
+        # (old, new key) by the hash of the event: one that is archived counts where its hash stands
+        self.listed = listed_rotations(log.file("rotations") or b"")
 
     def open(self, note):
         try:
@@ -628,6 +644,8 @@ class Verifier:
     def skip(self, leaf):
         seq = self.tree.size
         self.skipped = [self.skipped[0] if self.skipped else seq, seq]
+        if leaf in self.listed:
+            self.rotation = seq, *self.listed[leaf]
         if seq % WIDTH == 0:
             self.domains.lose_track()
         self.tree.add(leaf)

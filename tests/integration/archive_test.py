@@ -30,6 +30,9 @@ def main():
     rng = random.Random(5)
     with Platform("--without-bpf") as p:
         p.deploy("echo", PROGRAMS / "echo")
+        old = p.dir / "old.pub"
+        p.cli("key", "export-public", "-o", old)
+        p.cli("key", "rotate")  # among what is archived
         p.stop()
         fork = p.dir / "fork"  # another history by the same key
         subprocess.run(["cp", "-a", p.state, fork], check=True)
@@ -57,7 +60,9 @@ def main():
         first, second = p.dir / "1.archive", p.dir / "2.archive"
         p.cli("audit", "prove", "e40", "-o", p.dir / "proof", "--entry", p.dir / "entry")
         r = p.cli("audit", "archive", p.dir / "fork.archive", check=False)
-        assert r.returncode != 0 and b"not those of this log" in r.stderr, r
+        assert r.returncode == 6 and b"not those of this log" in r.stderr, r
+        r = p.cli("audit", "archive", p.state / "log" / "checkpoint", check=False)
+        assert r.returncode == 6 and b"exists already" in r.stderr, r
         assert not (p.state / "log" / "detached").exists()
         p.cli("audit", "archive", "--keep", "45000", first)
         said = json.loads(p.cli("audit", "archive", "--json", second).stdout)
@@ -66,7 +71,8 @@ def main():
         again = json.loads(p.cli("audit", "archive", "--json", second).stdout)  # it is done
         assert again == said, again
         until(lambda: entries_left(p) <= before - end // 256, "the bundles stay")
-        assert p.cli("audit", "archive", p.dir / "3", check=False).returncode == 6
+        r = p.cli("audit", "archive", "--keep", "60000", p.dir / "3", check=False)
+        assert r.returncode == 6 and f" {end} are archived already".encode() in r.stderr, r
         assert not (p.dir / "3").exists()
         assert p.request("POST", "/function/echo", b"later")[0] == 200
         p.cli("verify", "--proof", p.dir / "proof", "--entry", p.dir / "entry", "--key", key)
@@ -75,6 +81,10 @@ def main():
         for file in (first, second):
             p.cli("verify", "--archive", file, "--key", key)
             assert checker.check_archive(file.read_bytes(), checker.Key(key.read_bytes()))[1] <= end
+            alone = p.cli("verify", "--archive", file, "--key", old, check=False)
+            assert alone.returncode == 1 and b"--rotations FILE" in alone.stderr, alone
+            p.cli("verify", "--archive", file, "--key", old, "--rotations",
+                  p.state / "log" / "rotations")
         (p.dir / "bad").write_bytes(first.read_bytes()[:-3] + b"bad")
         assert p.cli("verify", "--archive", p.dir / "bad", "--key", key, check=False).returncode == 1
         assert p.cli("audit", "attach", p.dir / "bad", check=False).returncode == 1
@@ -89,18 +99,30 @@ def main():
         p.stop()
         whole = agree(verdict="ok", detached_events=end)
         assert whole["graph"]["verdict"] == "ok", whole
+        for _ in range(2):  # the first key follows a change that is in an archive
+            p.cli("verify", "--key", old, "--pin", p.dir / "pin")
+        found = checker.verify_log(p.state / "log", checker.Key(old.read_bytes()))
+        assert found == ("ok", None), found
 
         # a graph made now begins behind the archives and says so; with them it is whole again
         digest = p.cli("graph", "digest").stdout
-        p.cli("graph", "rebuild")
+        made = p.cli("graph", "rebuild", "--json")
+        assert json.loads(made.stdout)["first_event"] == end and b"audit attach" in made.stderr, made
         found = json.loads(p.cli("audit", "find", "--kind", "log-open", "--json").stdout)
         assert found["basis"]["first_event"] == end, found["basis"]
         assert agree(both=False, verdict="ok")["graph"]["verdict"] == "ok"
         p.cli("audit", "attach", first)
         agree(verdict="ok", detached_events=end - said["first"])
-        p.cli("audit", "attach", second)
+        moved = second.rename(p.dir / "moved")
+        r = p.cli("audit", "attach", moved)
+        assert b"graph rebuild" in r.stderr, r
         agree(both=False, verdict="ok", detached_events=0)
-        p.cli("graph", "rebuild")
+        moved.rename(second)
+        r = p.cli("verify", check=False)
+        assert r.returncode == 3 and f"'{moved}'".encode() in r.stderr, r
+        assert json.loads(p.cli("audit", "attach", "--json", second).stdout)["graph_lacks_them"]
+        made = p.cli("graph", "rebuild", "--json")
+        assert json.loads(made.stdout)["first_event"] == 0 and made.stderr == b"", made
         assert p.cli("graph", "digest").stdout == digest
         p.cli("audit", "prove", "e40", "-o", p.dir / "proof", "--entry", p.dir / "entry2")
         assert (p.dir / "entry2").read_bytes() == (p.dir / "entry").read_bytes()

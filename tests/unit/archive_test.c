@@ -381,6 +381,33 @@ static void another_archive_is_not_taken_for_the_new_one(void **state)
     assert_int_equal(info.end, END);
 }
 
+/* The event that changed the key is in an archive; the list of changes has it too, and its hash
+ * stands in the tree. */
+static void a_change_of_the_key_is_followed_when_it_is_archived(void **state)
+{
+    (void)state;
+    pv_autobuf struct pv_buf old;
+    uint64_t at = pv_log_size(f.log), end;
+    fixture_rotate(&f, &old);
+    for (unsigned i = 0; i < 3 * SEGMENT; i += 500) {
+        fixture_append(&f, 500);
+        assert_int_equal(pv_log_commit(f.log, &err), 0);
+    }
+    fixture_settle(&f);
+    end = at - at % 256 + 256;
+    say_detached(0, end);
+    detach(end);
+    struct pv_verify_result res = expect(PV_VERDICT_OK, 0);
+    assert_int_equal(res.detached, end);
+    assert_int_equal(res.rotations, 1);
+    assert_int_equal(res.key.n_older, 1);
+    damage(f.log_fd, "rotations", 40); /* of an entry with another hash nothing follows */
+    expect(PV_VERDICT_UNKNOWN_KEY, at + 1);
+    assert_int_equal(unlinkat(f.log_fd, "rotations", 0), 0);
+    res = expect(PV_VERDICT_UNKNOWN_KEY, at + 1);
+    assert_non_null(strstr(res.text, "--rotations FILE"));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -390,6 +417,7 @@ int main(void)
         CASE(detaching_while_verifying_is_no_fault),
         CASE(what_nobody_signed_away_counts_as_deleted),
         CASE(edited_hashes_and_archives_are_found),
+        CASE(a_change_of_the_key_is_followed_when_it_is_archived),
         CASE(an_archive_alone_is_checked),
         CASE(what_was_changed_is_not_archived),
         CASE(letting_go_may_be_interrupted_anywhere),

@@ -21,10 +21,12 @@ int cli_verify_archive(struct cli *cli, const char *file, const char *key_file,
         (void)pv_fail(&err, errno, "open the archive '%s'", file);
         return cli_report(&err);
     }
-    if (pv_archive_check(fd, &key, &info, &err) < 0) {
+    int checked = pv_archive_check(fd, &key, &info, &err);
+    if (checked < 0) {
         if (cli->json)
             (void)cli_print_json(cli, json_pack("{s:b, s:s}", "ok", 0, "text", err.text));
-        return cli_error(CLI_FAILED, "the archive '%s' does not hold: %s", file, err.text);
+        return cli_error(CLI_FAILED, "the archive '%s' does not hold: %s%s", file, err.text,
+                         checked == -ENOKEY ? CLI_ROTATIONS_HINT : "");
     }
     if (cli->json)
         return cli_print_json(cli, json_pack("{s:b, s:I, s:I, s:s}", "ok", 1, "first",

@@ -37,18 +37,33 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+struct choice {
+    uint64_t first, end; /* what goes; first = end: nothing */
+    uint64_t limit;      /* no entry from there on may go */
+    uint64_t size;       /* of the log */
+};
+
 /* Which entries: whatever is not detached yet, and not among those to be kept. */
-static int choose(int log_fd, uint64_t keep, uint64_t *ret_first, uint64_t *ret_end,
-                  struct pv_err *err)
+static int choose(int log_fd, uint64_t keep, struct choice *ret, struct pv_err *err)
 {
-    uint64_t size, end;
-    PV_TRY(pv_log_detached(log_fd, ret_first, err));
-    PV_TRY(pv_log_detachable(log_fd, &end, err));
-    PV_TRY(pv_log_written(log_fd, &size, err));
-    uint64_t wanted = size > keep ? size - keep : 0;
-    end = wanted < end ? wanted : end;
-    *ret_end = end - end % PV_TILE_WIDTH;
+    PV_TRY(pv_log_detached(log_fd, &ret->first, err));
+    PV_TRY(pv_log_detachable(log_fd, &ret->limit, err));
+    PV_TRY(pv_log_written(log_fd, &ret->size, err));
+    uint64_t end = ret->size > keep ? ret->size - keep : 0;
+    end = end < ret->limit ? end : ret->limit;
+    ret->end = end - end % PV_TILE_WIDTH;
     return 0;
+}
+
+static int refuse(const struct choice *c, uint64_t keep)
+{
+    return cli_error(CLI_REFUSED,
+                     "there are no events to be archived: of %" PRIu64 " events %" PRIu64
+                     " are archived already, the newest %" PRIu64
+                     " stay (the log's journal and a segment of %d before it), and --keep %" PRIu64
+                     " leaves less than the %d that go together",
+                     c->size, c->first, c->size - c->limit, PV_LOG_SEGMENT_ENTRIES, keep,
+                     PV_TILE_WIDTH);
 }
 
 static int open_parent(const char *file, int *ret_fd, const char **ret_name, struct pv_err *err)
@@ -122,6 +137,8 @@ static int await(int log_fd, uint64_t end, struct pv_err *err)
 
 static int tell(struct cli *cli, const char *file, const struct pv_archive_info *info, bool done)
 {
+    fprintf(stderr, "provost: the graph keeps what it has of them; one made by 'provost graph "
+                    "rebuild' has it only while the archive is attached\n");
     if (cli->json)
         return cli_print_json(cli, json_pack("{s:s, s:I, s:I, s:b}", "archive", file, "first",
                                              (json_int_t)info->first, "end", (json_int_t)info->end,
@@ -156,17 +173,19 @@ int audit_archive(struct cli *cli, int argc, char **argv)
     struct pv_err err = PV_ERR_INIT;
     struct pv_note_key key;
     struct pv_archive_info info = {0};
+    struct choice choice;
     pv_autoclose int log_fd = -1;
     cli_parse(&argp, argc, argv, &a);
     const char *file = a.args.v[0];
     if (pv_crypto_init(&err) < 0 || cli_state_followed_key(cli, NULL, &key, &err) < 0 ||
         cli_state_open(cli, "log", &log_fd, &err) < 0 ||
-        choose(log_fd, a.keep, &info.first, &info.end, &err) < 0)
+        choose(log_fd, a.keep, &choice, &err) < 0)
         return cli_report(&err);
-    uint64_t detached = info.first;
+    uint64_t detached = choice.first;
+    info.first = choice.first;
+    info.end = choice.end;
     if (info.first >= info.end && access(file, F_OK) < 0)
-        return cli_error(CLI_REFUSED, "there are no events to be archived: the log keeps its "
-                                      "journal, a segment before it, and what --keep says");
+        return refuse(&choice, a.keep);
     if (make_file(file, log_fd, &key, &info, &err) < 0)
         return cli_report(&err);
     if (info.end <= detached) /* by an earlier run */
@@ -223,9 +242,20 @@ int audit_attach(struct cli *cli, int argc, char **argv)
         return cli_error(CLI_FAILED, "the archive '%s' does not hold: %s", a.v[0], err.text);
     if (attach(log_fd, a.v[0], &info, &err) < 0)
         return cli_report(&err);
+    char graph[PV_PATH_MAX];
+    uint64_t begins = 0;
+    if (cli_graph_path(cli, graph, &err) < 0 || cli_graph_first(graph, &begins, &err) < 0)
+        return cli_report(&err);
+    bool rebuild = begins > info.first;
+    if (rebuild)
+        fprintf(stderr,
+                "provost: the graph begins at e%" PRIu64 ": 'provost graph rebuild' takes in what "
+                "is attached\n",
+                begins);
     if (cli->json)
-        return cli_print_json(cli, json_pack("{s:I, s:I}", "first", (json_int_t)info.first, "end",
-                                             (json_int_t)info.end));
+        return cli_print_json(cli, json_pack("{s:I, s:I, s:b}", "first", (json_int_t)info.first,
+                                             "end", (json_int_t)info.end, "graph_lacks_them",
+                                             (int)rebuild));
     printf("e%" PRIu64 " to e%" PRIu64 " are read from '%s'\n", info.first, info.end - 1, a.v[0]);
     return cli_flush();
 }

@@ -157,6 +157,29 @@ static int find_nodes(const struct cli *cli, const struct audit_args *a, struct 
     return rc == CLI_OK && r.n_nodes == 0 ? cli_error(CLI_NOT_FOUND, "nothing matches") : rc;
 }
 
+static bool is_node_type(const char *name)
+{
+    for (unsigned t = 1; t < PV_N_MAX; t++)
+        if (strcmp(pv_node_type_name(t), name) == 0)
+            return true;
+    return false;
+}
+
+static int refuse_kind(const char *name)
+{
+    enum { KIND_NUMBERS = 256 };
+    int rc = cli_error(CLI_USAGE, "no kind of event or node is called '%s'", name);
+    fputs("kinds of events:", stderr);
+    for (unsigned k = 0; k < KIND_NUMBERS; k++)
+        if (pv_kind_schema(k))
+            fprintf(stderr, " %s", pv_kind_schema(k)->name);
+    fputs("\nkinds of nodes:", stderr);
+    for (unsigned t = 1; t < PV_N_MAX; t++)
+        fprintf(stderr, " %s", pv_node_type_name(t));
+    fputc('\n', stderr);
+    return rc;
+}
+
 int audit_find(struct cli *cli, int argc, char **argv)
 {
     struct audit_args a;
@@ -164,6 +187,8 @@ int audit_find(struct cli *cli, int argc, char **argv)
     struct pv_err err = PV_ERR_INIT;
     audit_parse(&a, AUDIT_FIND, cli, argc, argv);
     const struct pv_kind_schema *schema = a.kind ? pv_kind_by_name(a.kind) : NULL;
+    if (a.kind && !schema && !is_node_type(a.kind))
+        return refuse_kind(a.kind);
     if (cli_evidence_open(cli, &g, &err) < 0)
         return cli_report(&err);
     /* "request" and "response" name events and nodes alike: the events say more */

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 
 enum { OPT_JSON = 0x1000, OPT_URL, OPT_STATE, OPT_TOKEN_FILE };
@@ -77,10 +78,21 @@ static const struct argp_option common_options[] = {
 };
 const struct argp cli_common_argp = {.options = common_options, .parser = parse_common};
 
+#define EXIT_STATUS_HELP "Exit status: 'provost --help' lists the codes."
+
+/* Every command's help ends so; that of 'run', which has the program's, says which are its own. */
+static char *help_filter(int key, const char *text, void *input)
+{
+    (void)input;
+    return key == ARGP_KEY_HELP_EXTRA ? strdup(EXIT_STATUS_HELP) : (char *)(uintptr_t)text;
+}
+
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
+    struct argp with_status = *argp;
+    with_status.help_filter = help_filter;
     argp_err_exit_status = CLI_USAGE;
-    error_t rc = argp_parse(argp, argc, argv, 0, NULL, input);
+    error_t rc = argp_parse(&with_status, argc, argv, 0, NULL, input);
     if (rc != 0)
         exit(cli_error(CLI_LOCAL, "parse the command line: %s", strerror(rc)));
 }
@@ -90,7 +102,7 @@ static void print_commands(FILE *f, const char *prefix, const struct cli_command
     fprintf(f, "Usage: %s COMMAND [ARGUMENT...]\n\n", prefix);
     for (size_t i = 0; i < n; i++)
         fprintf(f, "  %-11s %s\n", table[i].name, table[i].summary);
-    fprintf(f, "\n'%s COMMAND --help' explains a command.\n", prefix);
+    fprintf(f, "\n'%s COMMAND --help' explains a command.\n" EXIT_STATUS_HELP "\n", prefix);
 }
 
 int cli_dispatch(struct cli *cli, const char *prefix, const struct cli_command *table, size_t n,
@@ -159,6 +171,8 @@ int cli_report(const struct pv_err *err)
     case EISDIR: /* of what was given as a file */
     case E2BIG:
         return cli_error(CLI_USAGE, "%s", err->text);
+    case EEXIST:
+        return cli_error(CLI_REFUSED, "%s", err->text);
     case EAGAIN:
     case EBUSY:
         return cli_error(CLI_BUSY, "%s", err->text);

@@ -12,6 +12,8 @@ int cmd_completion(struct cli *cli, int argc, char **argv)
                      "Prints the completion script of a shell."
                      "\vExample:\n  provost completion bash > /etc/bash_completion.d/provost\n",
                      argc, argv);
+    if (cli->json)
+        return cli_error(CLI_USAGE, "a completion script is no JSON: leave out --json");
     if (strcmp(a.v[0], "bash") != 0)
         return cli_error(CLI_USAGE, "there is completion for bash only, not for '%s'", a.v[0]);
     (void)fwrite(completion_bash, 1, sizeof completion_bash, stdout);

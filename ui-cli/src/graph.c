@@ -26,6 +26,20 @@ int cli_graph_path(const struct cli *cli, char out[PV_PATH_MAX], struct pv_err *
     return 0;
 }
 
+int cli_graph_first(const char *path, uint64_t *ret, struct pv_err *err)
+{
+    struct pv_graph *g PV_CLEANUP(pv_graph_close) = NULL;
+    pv_auto_graph_result struct pv_graph_result r = {0};
+    const struct pv_graph_find for_basis = {.text = "", .limit = 1};
+    int rc = pv_graph_open(&g, path, err);
+    if (rc != -ENOENT) {
+        PV_TRY(rc);
+        PV_TRY(pv_graph_find(g, &for_basis, &r, err));
+    }
+    *ret = r.basis.first_seq;
+    return 0;
+}
+
 int cli_graph_check(const struct cli *cli, const struct pv_note_key *key, bool *ret_present,
                     struct pv_graph_check *ret, struct pv_err *err)
 {
@@ -63,7 +77,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
-static int show_digest(const struct cli *cli, const char *path, const char *what)
+/* first: of the events that a graph just made begins with; NULL: it is not new. */
+static int show_digest(const struct cli *cli, const char *path, const char *what,
+                       const uint64_t *first)
 {
     struct pv_err err = PV_ERR_INIT;
     uint8_t digest[PV_HASH_BYTES];
@@ -72,7 +88,9 @@ static int show_digest(const struct cli *cli, const char *path, const char *what
         return cli_report(&err);
     pv_hex(digest, sizeof digest, hex);
     if (cli->json)
-        return cli_print_json(cli, json_pack("{s:s, s:s}", "digest", hex, "graph", path));
+        return cli_print_json(cli, json_pack("{s:s, s:s, s:o*}", "digest", hex, "graph", path,
+                                             "first_event",
+                                             first ? json_integer((json_int_t)*first) : NULL));
     printf("%s%s\n", what, hex);
     return cli_flush();
 }
@@ -111,9 +129,15 @@ static int graph_rebuild(struct cli *cli, int argc, char **argv)
     int rc = pv_graph_rebuild(target, log_fd, progress, &r, &err);
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
-    if (rc < 0)
+    uint64_t first = 0;
+    if (rc < 0 || cli_graph_first(target, &first, &err) < 0)
         return cli_report(&err);
-    return show_digest(cli, target, "rebuilt; digest ");
+    if (first)
+        fprintf(stderr,
+                "provost: the graph begins at e%" PRIu64 ": the events before it are in archives "
+                "that are not all attached ('provost audit attach', then rebuild again)\n",
+                first);
+    return show_digest(cli, target, "rebuilt; digest ", &first);
 }
 
 static int graph_digest(struct cli *cli, int argc, char **argv)
@@ -128,7 +152,7 @@ static int graph_digest(struct cli *cli, int argc, char **argv)
                      argc, argv);
     if (pv_crypto_init(&err) < 0 || cli_graph_path(cli, path, &err) < 0)
         return cli_report(&err);
-    return show_digest(cli, a.v[0] ? a.v[0] : path, "");
+    return show_digest(cli, a.v[0] ? a.v[0] : path, "", NULL);
 }
 
 int cmd_graph(struct cli *cli, int argc, char **argv)

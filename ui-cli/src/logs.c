@@ -35,7 +35,7 @@ struct logs {
 };
 
 static const struct argp_option options[] = {
-    {"tail", OPT_TAIL, "N", 0, "Only the last N lines", 1},
+    {"tail", OPT_TAIL, "N", 0, "Only the last N lines (100)", 1},
     {"since", OPT_SINCE, "WHEN", 0, "Only since then: 10m (ago), or a time in UTC", 1},
     {"follow", OPT_FOLLOW, NULL, 0, "Go on with what comes, until interrupted", 1},
     {0},

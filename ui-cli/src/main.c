@@ -51,6 +51,20 @@ static error_t parse_top(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* As in docs/cli.md. */
+static const char exit_codes[] =
+    "Exit status, but for 'run', which has the program's:\n"
+    "  0  done\n"
+    "  1  what was asked for failed: the function, the evidence\n"
+    "  2  the command line makes no sense\n"
+    "  3  not found: function, secret, event, node, file\n"
+    "  4  the daemon does not answer\n"
+    "  5  denied: the token or the permissions of a file\n"
+    "  6  refused as it stands; the reason says what to change\n"
+    "  7  busy or starting: try again\n"
+    "  8  something on this side broke: disk, memory, a damaged file\n"
+    "  'verify' and 'witness' have one for each verdict, from 10 on (docs/cli.md)\n";
+
 /* argp wants one string: the table becomes the text after the options. */
 static char *help_filter(int key, const char *text, void *input)
 {
@@ -64,7 +78,8 @@ static char *help_filter(int key, const char *text, void *input)
                                  commands[i].summary);
     if (used < sizeof doc)
         snprintf(doc + used, sizeof doc - used,
-                 "\n'provost COMMAND --help' explains a command and gives examples.\n");
+                 "\n'provost COMMAND --help' explains a command and gives examples.\n\n%s",
+                 exit_codes);
     char *copy = strdup(doc); /* argp frees what the filter made */
     return copy;
 }

@@ -12,6 +12,9 @@ PV_MUST_CHECK int cli_state_open(const struct cli *cli, const char *name, int *r
 /* The log's public key: from file, or from the state directory when file is NULL. */
 PV_MUST_CHECK int cli_state_key(const struct cli *cli, const char *file, struct pv_note_key *ret,
                                 struct pv_err *err);
+/* For an unknown key, where nothing but files is looked at. */
+#define CLI_ROTATIONS_HINT                                                                         \
+    " (if the log's key was changed, --rotations FILE with a copy of log/rotations follows it)"
 /* Lets the key follow the changes listed in file (a copy of log/rotations); NULL: none. */
 PV_MUST_CHECK int cli_follow_rotations(const char *file, struct pv_note_key *key,
                                        struct pv_err *err);

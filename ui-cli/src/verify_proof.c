@@ -3,6 +3,7 @@
 #include "input.h"
 #include "pv/escape.h"
 #include "pv/prove.h"
+#include "state.h"
 
 #include <inttypes.h>
 
@@ -51,7 +52,7 @@ int cli_verify_proof(struct cli *cli, const char *proof_file, const char *entry_
                seq, c.size, cli_escape_str(key->name, text, sizeof text));
     else
         printf("proof  bad: %s%s\n", cli_escape_str(err.text, text, sizeof text),
-               checked == -ENOKEY ? " (--rotations follows changes of the log's key)" : "");
+               checked == -ENOKEY ? CLI_ROTATIONS_HINT : "");
     cli_witnesses_print(witnesses, c.size);
     int rc = cli_flush();
     return rc != CLI_OK ? rc : ok ? CLI_OK : CLI_FAILED;
