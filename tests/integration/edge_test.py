@@ -408,6 +408,14 @@ def confined(p):
         text = pathlib.Path(f"/proc/{p.role(name)}/status").read_text()
         assert re.search(r"^Seccomp:\s2$", text, re.M), name
         assert re.search(r"^NoNewPrivs:\s1$", text, re.M), name
+    for prepare in ("zygote", "first-read", "exec"):
+        p.deploy("show", PROGRAMS / "show", "--class", "process", "--prepare", prepare)
+        assert p.json("describe", "show")["provost"]["mode"] == prepare
+        text = p.request("POST", "/function/show", "/proc/self/status")[1].decode()
+        facts = dict(line.split(":\t", 1) for line in text.splitlines())
+        assert {facts[f"Cap{of}"] for of in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}, text
+        assert (facts["Seccomp"], facts["NoNewPrivs"]) == ("2", "1"), text
+    p.cli("remove", "show")
 
 
 def last_words(p):
