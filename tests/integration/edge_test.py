@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -487,6 +488,57 @@ def address_in_use():
         print("address in use: held")
 
 
+class Cramped(Platform):
+    """The state directory is a file system of its own; not started yet."""
+
+    def __enter__(self):
+        self.state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=711", "tmpfs", self.state],
+                       check=True)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        super().__exit__(kind, value, trace)
+        subprocess.run(["umount", self.state], check=True)
+        shutil.rmtree(self.dir)
+
+
+def small_state():
+    """A file system that is too small is said at the start; one that fills up later is waited for."""
+    with Cramped("--without-bpf") as p:
+        log = p.dir / "provostd.log"
+        p.start(wait=False)
+        assert p.process.wait(timeout=60) == 1
+        said = log.read_text()
+        assert len(said.splitlines()) == 1, said
+        for part in (f"'{p.state}'", "20.0 MiB", "8.0 MiB are free", "--state-dir"):
+            assert part in said, (part, said)
+
+        subprocess.run(["mount", "-o", "remount,size=32m", p.state], check=True)
+        p.start()
+        p.deploy("echo", PROGRAMS / "echo")
+        disk = p.json("status")["disk"]
+        assert disk["total_bytes"] == 32 << 20 and not disk["full"], disk
+        with open(p.state / "ballast", "wb") as f:
+            os.posix_fallocate(f.fileno(), 0, disk["free_bytes"] - (2 << 20))
+        disk = p.json("status")["disk"]
+        assert disk["full"] and disk["free_bytes"] < disk["needed_bytes"], disk
+        assert re.search(rf"^disk +FULL: .* in '{p.state}'", p.cli("status").stdout.decode(), re.M)
+        r = p.cli("deploy", "more", PROGRAMS / "echo", check=False)
+        assert r.returncode != 0 and f"'{p.state}' is full".encode() in r.stderr, r
+
+        auditor = p.role("auditor")
+        os.kill(auditor, signal.SIGSTOP)  # else it drains the dead host's ring, and there is room
+        os.kill(p.role("host"), signal.SIGKILL)
+        time.sleep(3)
+        said = log.read_text()
+        assert said.count(f"start host:echo@1: the state directory '{p.state}' is full") == 1, said
+        os.kill(auditor, signal.SIGCONT)
+        until(lambda: p.request("POST", "/function/echo", body=b"back")[:2] == (200, b"back"),
+              "it does not go on")
+    print("small state: held")
+
+
 def full_disk():
     with Platform("--without-bpf") as p:
         p.deploy("echo", PROGRAMS / "echo")
@@ -557,6 +609,7 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     few_descriptors()
     address_in_use()
+    small_state()
     full_disk()
     many_functions()
     main_run()
