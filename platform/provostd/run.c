@@ -141,11 +141,12 @@ int pv_supervisor_open(struct pv_supervisor *s, const struct pv_config *c, struc
         return pv_refuse(err, EPERM, "provostd must be started by root");
     set_limits();
     PV_TRY(find_libexec(s, err));
+    /* First of all: a second daemon leaves nothing behind. */
+    s->listener = pv_listener_open(s->config.listen, s->listen_text, sizeof s->listen_text, err);
+    PV_TRY(s->listener);
     PV_TRY(pv_state_open(&s->state, &s->config, err));
     pv_domains_init(&s->domains, s->state.rings);
     PV_TRY(pv_package_sweep(s->state.packages, err));
-    s->listener = pv_listener_open(s->config.listen, s->listen_text, sizeof s->listen_text, err);
-    PV_TRY(s->listener);
     PV_TRY(open_cgroups(s, err));
     PV_TRY(open_signals(s, err));
     PV_TRY(pv_domains_adopt(&s->domains, err));
