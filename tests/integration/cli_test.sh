@@ -249,6 +249,9 @@ expect 0 logs "$provost" logs reply --tail 10
 contains out 'log of hello' logs
 printf wrong >"$work/token"
 expect 5 'a wrong token' "$provost" --token-file "$work/token" list
+: >"$work/token"
+expect 5 'an empty token' "$provost" --token-file "$work/token" list
+contains err "token' is empty; it should hold the admin token" 'an empty token'
 
 # the audit waits until the graph has the call
 expect 0 'find the call' "$provost" audit find "$call"
