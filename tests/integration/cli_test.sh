@@ -138,6 +138,22 @@ if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
     expect 0 'run, trace' "$provost" run --trace --env A=b /bin/sh -c 'echo $A'
     contains out '^b$' 'a variable'
     contains err 'exit_group(0)' 'a trace'
+    expect 2 'run, a program that starts others' "$provost" run /bin/sh -c '/bin/true; /bin/true'
+    contains err 'fork was refused.*--class process' 'run, a program that starts others'
+    expect 126 'run, a program that becomes another' "$provost" run /usr/bin/env -i /bin/true
+    contains err 'execve was refused' 'run, a program that becomes another'
+    for output in 'head -c 4096 /dev/zero' 'seq 1000'; do
+        # shellcheck disable=SC2086 # a command line
+        expect 124 'run, output limit' "$provost" run --output-limit 1k /usr/bin/$output
+        [ "$(wc -c <"$work/out")" = 1024 ] ||
+            { echo "FAIL: of 1k of output $(wc -c <"$work/out") bytes came"; failed=1; }
+    done
+    as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    if [ "$(id -u)" = 0 ] && ! "${as_nobody[@]}" test -r /dev/kvm; then
+        cp "$provost" "$work/provost"
+        expect 125 'run without rights' "${as_nobody[@]}" "$work/provost" run /bin/true
+        contains err 'run as root, or give this user.*/dev/kvm' 'run without rights'
+    fi
     expect 0 'run, statistics' "$provost" run --stats /bin/true
     contains err 'system calls' 'statistics'
     expect 0 'run, repeated' "$provost" run --repeat 5 --check /bin/cat
