@@ -78,6 +78,16 @@ def half_closed(p):
         s.shutdown(socket.SHUT_WR)
         answer = read_all(s)
     assert status(answer) == 200 and answer.endswith(b"half"), answer
+    # Half of a body is no request either, but whoever sent it still listens.
+    for cut, said in ((b"Content-Length: 9\r\n\r\nhalf", b"after 4 of the 9 bytes"),
+                      (b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", b"its last chunk")):
+        for before in (b"", post("/function/slow", b"whole")):
+            with dial(p) as s:
+                s.sendall(before + b"POST /function/echo HTTP/1.1\r\nHost: x\r\n" + cut)
+                s.shutdown(socket.SHUT_WR)
+                answer = read_all(s)
+            assert answer.count(b"HTTP/1.1 200 OK") == bool(before), answer
+            assert b"HTTP/1.1 400 " in answer and said in answer, answer
     # A head without its end is no request: nobody waits for the rest.
     with dial(p) as s:
         s.sendall(b"GET /healthz HTTP/1.1\r\n")
