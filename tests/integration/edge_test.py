@@ -169,6 +169,19 @@ def small_print(p):
     assert old.count(b"200 OK") == 2 and b"Connection: keep-alive" in old, old
 
 
+def sizes(p):
+    """What is too large is told with the limit, and what raises it."""
+    answer = exchange(p, post("/function/echo", b"", "X-Pad: " + "p" * 40000 + "\r\n"))
+    assert status(answer) == 431 and b"head is over 32 KiB" in answer, answer
+    answer = exchange(p, b"POST /function/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 16777217\r\n\r\n")
+    assert status(answer) == 413 and b"the body is over 16 MiB" in answer, answer
+    p.deploy("loud", PROGRAMS / "echo", "--output-limit", "1k")
+    code, body, _ = p.request("POST", "/function/loud", body=b"x" * 1025)
+    assert code == 502 and b"1 KiB (deploy --output-limit raises it, to 64 MiB" in body, body
+    said = p.cli("deploy", "loud", PROGRAMS / "echo", "--output-limit", "65M", check=False).stderr
+    assert b"output of 65 MiB: must be between 1 byte and 64 MiB" in said, said
+
+
 def cgi(p):
     code, body, fields = p.request("GET", "/function/cgi")
     assert (code, body, fields["X-Made"]) == (201, b"made\n", "yes"), (code, body)
@@ -317,7 +330,7 @@ def last_words_of_a_host(p):
     secret = p.state / "secrets" / "swollen"
     secret.write_bytes(b"x" * 65537)
     r = p.cli("deploy", "mute", PROGRAMS / "echo", "--secret", "swollen", check=False)
-    assert r.returncode == 6 and b"secret 'swollen' is over 65536 bytes" in r.stderr, r
+    assert r.returncode == 6 and b"secret 'swollen' is over 64 KiB" in r.stderr, r
     secret.write_bytes(b"x")
     p.deploy("mute", PROGRAMS / "echo", "--secret", "swollen")
     secret.write_bytes(b"x" * 65537)
@@ -328,7 +341,7 @@ def last_words_of_a_host(p):
     def mute():
         return p.json("describe", "mute")["provost"]
 
-    until(lambda: "is over 65536 bytes" in mute()["reason"], mute)
+    until(lambda: "is over 64 KiB" in mute()["reason"], mute)
     secret.write_bytes(b"x")
     until(lambda: mute()["state"] == "ready", mute)
     assert "over 65536" not in p.json("describe", "mute")["provost"]["reason"]
@@ -443,7 +456,7 @@ def main_run():
         p.script("empty", "cat\nprintf 'Status: 204\\n\\nHTTP/1.1 200 OK\\r\\nX: FORGED\\r\\n\\r\\n'\n",
                  "--cgi")
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
-        for step in (confined, half_closed, pipelined, smuggled, small_print, cgi, proxy, calls,
+        for step in (confined, half_closed, pipelined, smuggled, small_print, sizes, cgi, proxy, calls,
                      imports, secrets, options_in_vain,
                      last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
             began = time.monotonic()

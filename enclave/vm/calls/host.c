@@ -3,6 +3,7 @@
 #include "calls/shim.h"
 #include "pv/clock.h"
 #include "pv/own.h"
+#include "pv/size.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -179,11 +180,12 @@ static int keep(struct pv_vm *vm, const struct iovec *v)
 static void exceed(struct pv_vm *vm, const struct iovec *v)
 {
     uint64_t over = vm->out_total - vm->limits.output_bytes;
+    char size[PV_SIZE_TEXT];
 
     if (vm->hooks.output && v->iov_len > over)
         (void)vm->hooks.output(vm->hooks.ctx, v->iov_base, v->iov_len - over);
-    pv_vm_finish_run(vm, PV_VM_OUTPUT, 0, "more than %llu bytes of output",
-                     (unsigned long long)vm->limits.output_bytes);
+    pv_vm_finish_run(vm, PV_VM_OUTPUT, 0, "more than %s of output",
+                     pv_size_text(vm->limits.output_bytes, size));
 }
 
 static int64_t on_output(struct pv_vm *vm, const struct iovec *iov, int n)
