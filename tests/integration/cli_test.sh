@@ -245,6 +245,7 @@ expect 0 'list as JSON' "$provost" list --json
 is_json list
 expect 0 describe "$provost" describe reply
 contains out reply describe
+contains out '^ *cpu_millis *unlimited$' 'describe, no CPU share'
 expect 3 'describe nothing' "$provost" describe no-such-function
 expect 0 invoke "$provost" invoke reply -d hello
 contains err '^call-id: [0-9a-z]\{16\}$' invoke
