@@ -1,6 +1,7 @@
 #include "pv/spec.h"
 
 #include "pv/own.h"
+#include "pv/size.h"
 
 #include <string.h>
 
@@ -210,7 +211,7 @@ static int check_lists(const struct pv_spec *s, struct pv_err *err)
     return 0;
 }
 
-/* unit: as " bytes", or "". */
+/* unit: as " ms", or "". */
 static int check_unit(uint64_t v, uint64_t lo, uint64_t hi, const char *option, const char *unit,
                       struct pv_err *err)
 {
@@ -226,6 +227,16 @@ static int check_range(uint64_t v, uint64_t lo, uint64_t hi, const char *option,
     return check_unit(v, lo, hi, option, "", err);
 }
 
+static int check_size(uint64_t v, uint64_t lo, uint64_t hi, const char *option, struct pv_err *err)
+{
+    char size[PV_SIZE_TEXT], least[PV_SIZE_TEXT], most[PV_SIZE_TEXT];
+
+    if (v >= lo && v <= hi)
+        return 0;
+    return pv_refuse(err, EINVAL, "%s of %s: must be between %s and %s", option,
+                     pv_size_text(v, size), pv_size_text(lo, least), pv_size_text(hi, most));
+}
+
 int pv_spec_check(const struct pv_spec *s, struct pv_err *err)
 {
     if (!pv_name_ok(s->name))
@@ -237,9 +248,9 @@ int pv_spec_check(const struct pv_spec *s, struct pv_err *err)
         return pv_refuse(err, EINVAL, "root '%.255s': must be an absolute path", s->root_dir);
     PV_TRY(check_lists(s, err));
     PV_TRY(check_range(s->version, 1, UINT64_MAX, "version", err));
-    PV_TRY(check_unit(s->memory_bytes, memory_min, memory_max, "memory", " bytes", err));
-    PV_TRY(check_unit(s->tmp_bytes, 4096, tmp_max, "tmp", " bytes", err));
-    PV_TRY(check_unit(s->output_bytes, 1, PV_RESPONSE_MAX, "output", " bytes", err));
+    PV_TRY(check_size(s->memory_bytes, memory_min, memory_max, "memory", err));
+    PV_TRY(check_size(s->tmp_bytes, 4096, tmp_max, "tmp", err));
+    PV_TRY(check_size(s->output_bytes, 1, PV_RESPONSE_MAX, "output", err));
     PV_TRY(check_unit(s->timeout_ms, 1, timeout_max_ms, "timeout", " ms", err));
     PV_TRY(check_range(s->processes, 1, 4096, "processes", err));
     PV_TRY(check_unit(s->cpu_millis, 0, 1024000, "cpu", " thousandths", err));
@@ -291,7 +302,8 @@ int pv_spec_encode(const struct pv_spec *s, struct pv_buf *b, struct pv_err *err
     pv_buf_u8(b, (uint8_t)s->finish);
     PV_TRY(pv_buf_check(b, "function specification", err));
     if (b->len - start > PV_SPEC_MAX)
-        return pv_refuse(err, EMSGSIZE, "function specification is over %u bytes", PV_SPEC_MAX);
+        return pv_refuse(err, EMSGSIZE, "function specification is over %u KiB",
+                         PV_SPEC_MAX >> 10);
     return 0;
 }
 
@@ -349,7 +361,8 @@ int pv_spec_decode(const void *p, size_t len, struct pv_spec *ret, struct pv_err
     const uint8_t *package;
 
     if (len > PV_SPEC_MAX)
-        return pv_refuse(err, EMSGSIZE, "function specification is over %u bytes", PV_SPEC_MAX);
+        return pv_refuse(err, EMSGSIZE, "function specification is over %u KiB",
+                         PV_SPEC_MAX >> 10);
     if (pv_read_u8(&r) != SPEC_ENCODING)
         return pv_refuse(err, EBADMSG, "function specification: unknown encoding");
     pv_read_str(&r, s.name, sizeof s.name);

@@ -8,6 +8,7 @@
 #include "pv/http_response.h"
 #include "pv/log.h"
 #include "pv/ring.h"
+#include "pv/size.h"
 
 #include <string.h>
 
@@ -145,6 +146,7 @@ static void failure_text(const struct gw_call *call, const struct result *res, u
                          char *out, size_t cap)
 {
     const struct pv_spec *s = &call->version->spec;
+    char size[PV_SIZE_TEXT], most[PV_SIZE_TEXT];
     const char *hint = res->message[0] ? res->message : "its log may say why (provost logs)";
     *ret_status = 500;
     switch ((enum pv_outcome)res->outcome) {
@@ -160,11 +162,15 @@ static void failure_text(const struct gw_call *call, const struct result *res, u
         snprintf(out, cap, "did not finish within its deadline (timeout %lu ms)", s->timeout_ms);
         break;
     case PV_OUT_MEMORY:
-        snprintf(out, cap, "exceeded its memory limit of %lu bytes", s->memory_bytes);
+        snprintf(out, cap, "exceeded its memory limit of %s (deploy --memory raises it)",
+                 pv_size_text(s->memory_bytes, size));
         break;
     case PV_OUT_OUTPUT:
         *ret_status = 502;
-        snprintf(out, cap, "exceeded its response limit of %lu bytes", s->output_bytes);
+        snprintf(out, cap,
+                 "exceeded its response limit of %s (deploy --output-limit raises it, to %s at "
+                 "most)",
+                 pv_size_text(s->output_bytes, size), pv_size_text(PV_RESPONSE_MAX, most));
         break;
     case PV_OUT_CANCELLED:
         *ret_status = 499;

@@ -178,6 +178,22 @@ static void linger(struct gw_conn *c)
 
 static void feed(struct gw_conn *c, const uint8_t *p, size_t len);
 
+/* Nothing is busy and nothing will come. Who sent half a body still listens and is told. */
+static void end_of_input(struct gw_conn *c)
+{
+    if (!c->handler) {
+        gw_conn_kill(c);
+        return;
+    }
+    c->gw->metrics.http_refused++;
+    c->keep_alive = false;
+    if (c->head->chunked)
+        gw_conn_text(c, 400, "the body ended before its last chunk");
+    else
+        gw_conn_text(c, 400, "the body ended after %zu of the %llu bytes that Content-Length named",
+                     c->body.len, (unsigned long long)c->head->content_length);
+}
+
 /* Goes on after an answer was written: the next request, or the end. */
 static void written(struct gw_conn *c)
 {
@@ -197,7 +213,7 @@ static void written(struct gw_conn *c)
         pv_buf_done(&input);
     }
     if (c->state == GW_READING && c->eof && c->pending.len == 0)
-        gw_conn_kill(c);
+        end_of_input(c);
     else
         resume_reading(c);
 }
@@ -371,7 +387,7 @@ static void on_body(struct gw_conn *c, struct pv_http_span span)
         return;
     if (c->body.failed) {
         c->keep_alive = false;
-        gw_conn_text(c, 413, "the body is too large");
+        gw_conn_text(c, 503, "there is no memory for the body; try again soon");
     }
 }
 
@@ -443,7 +459,7 @@ static void at_eof(struct gw_conn *c)
     /* A client may close its side after the request and still read the answer. One that is gone
      * looks the same until it resets the connection: see gw_conn_tick. */
     if (c->state != GW_CLOSING && c->state != GW_BUSY)
-        gw_conn_kill(c);
+        end_of_input(c);
 }
 
 static void on_read(evutil_socket_t fd, short what, void *arg)

@@ -338,7 +338,7 @@ static int set_timeout(struct gw_deploy_request *r, const json_t *v, struct pv_e
 
 static int set_output(struct gw_deploy_request *r, const json_t *v, struct pv_err *err)
 {
-    return copy_number(&r->spec.output_bytes, PV_RESPONSE_MAX, v, "provost.output_bytes", err);
+    return copy_number(&r->spec.output_bytes, INT64_MAX, v, "provost.output_bytes", err);
 }
 
 static int set_tmp(struct gw_deploy_request *r, const json_t *v, struct pv_err *err)

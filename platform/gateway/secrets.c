@@ -213,8 +213,8 @@ void gw_secret_put(struct gw_conn *c)
     explicit_bzero(c->body.data, c->body.len);
     struct job *j = NULL;
     if (len < 0)
-        gw_conn_text(c, 400, "'value' (text) or 'rawValue' (base 64) is missing or over %u bytes",
-                     PV_SECRET_MAX);
+        gw_conn_text(c, 400, "'value' (text) or 'rawValue' (base 64) is missing or over %u KiB",
+                     PV_SECRET_MAX >> 10);
     else
         j = new_job(c, strcmp(c->head->method, "PUT") == 0 ? 200 : 201);
     if (j) {

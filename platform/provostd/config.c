@@ -115,12 +115,22 @@ static int find_key(const char *key)
     return -1;
 }
 
+static int unknown_key(const char *key, struct pv_err *err)
+{
+    char list[128] = "";
+    size_t n = 0;
+
+    for (int i = 0; i < N_KEYS && n < sizeof list; i++)
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", keys[i].key);
+    return pv_refuse(err, EINVAL, "unknown key '%.128s'; there are %s", key, list);
+}
+
 int pv_config_set(struct pv_config *c, const char *key, const char *value, struct pv_err *err)
 {
     int i = find_key(key);
 
     if (i < 0)
-        return pv_refuse(err, EINVAL, "unknown key '%s'", key);
+        return unknown_key(key, err);
     return pv_wrap(err, keys[i].set(c, value, err), "%s", key);
 }
 

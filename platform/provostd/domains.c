@@ -91,6 +91,14 @@ int pv_domains_adopt(struct pv_domains *d, struct pv_err *err)
     return rc;
 }
 
+bool pv_domains_draining(const struct pv_domains *d)
+{
+    for (const struct pv_domain *p = d->head; p; p = p->next)
+        if (p->gone)
+            return true;
+    return false;
+}
+
 int pv_domains_add(struct pv_domains *d, const char *name, struct pv_domain **ret,
                    struct pv_err *err)
 {

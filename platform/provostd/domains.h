@@ -32,6 +32,8 @@ void pv_domains_init(struct pv_domains *d, int rings_dir);
 void pv_domains_done(struct pv_domains *d);
 /* Takes up the rings a killed run left as domains whose producers are gone. */
 PV_MUST_CHECK int pv_domains_adopt(struct pv_domains *d, struct pv_err *err);
+/* Whether rings go away by themselves, as the auditor drains them. */
+bool pv_domains_draining(const struct pv_domains *d);
 /* A new domain with a random id, key and ring file. The table owns it. */
 PV_MUST_CHECK int pv_domains_add(struct pv_domains *d, const char *name, struct pv_domain **ret,
                                  struct pv_err *err);

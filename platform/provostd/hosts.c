@@ -340,7 +340,7 @@ static bool restart(struct pv_supervisor *s, struct pv_host *h)
         tell_started(s, 0, 0, "", &h->spec, h->role.pid, fd);
         return true;
     }
-    pv_log(PV_LOG_ERROR, "%s", err.text);
+    pv_role_complain(&h->role, &err);
     if (h->role.pid == 0)
         pv_role_back_off(s, &h->role);
     return false;

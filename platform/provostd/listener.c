@@ -102,6 +102,11 @@ int pv_listener_open(const char *address, char *text, size_t cap, struct pv_err 
     PV_TRY(resolve(address, &list, err));
     pv_autoclose int fd = bind_patiently(list, address);
     freeaddrinfo(list);
+    if (fd == -EADDRINUSE)
+        return pv_refuse(err, EADDRINUSE,
+                         "listen on '%s': the address is taken; is another provostd running? "
+                         "choose another with --listen ADDR:PORT",
+                         address);
     if (fd < 0)
         return pv_fail(err, -fd, "listen on '%s'", address);
     PV_TRY(print_bound(fd, text, cap, err));

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 10000, HEALTHY_S = 30 };
+enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 10000, HEALTHY_S = 30, COMPLAIN_S = 60 };
 
 static const struct {
     const char *executable;
@@ -182,7 +182,9 @@ int pv_role_launch(struct pv_supervisor *s, struct pv_role *r,
 {
     int rc;
 
-    PV_TRY(pv_domains_add(&s->domains, r->name, &r->domain, err));
+    rc = pv_domains_add(&s->domains, r->name, &r->domain, err);
+    if (rc < 0)
+        return pv_wrap(err, pv_state_explain_room(&s->state, rc, err), "start %s", r->name);
     rc = spawn(s, r, err);
     if (rc == 0) {
         emit_start(s, r);
@@ -190,6 +192,9 @@ int pv_role_launch(struct pv_supervisor *s, struct pv_role *r,
         /* Its end is then handled like any other, when it is reaped. */
         if (rc < 0)
             pv_role_kill(r);
+        else if (r->complained_ns)
+            pv_log(PV_LOG_INFO, "%s could be started again", r->name);
+        r->complained_ns = 0;
         return pv_wrap(err, rc, "start %s", r->name);
     }
     pv_channel_done(&r->channel);
@@ -250,7 +255,17 @@ static int fill_gateway(struct pv_supervisor *s, struct pv_role *r, struct pv_ms
     return pv_buf_check(&m->body, "start message of the gateway", err);
 }
 
-void pv_role_start_single(struct pv_supervisor *s, enum pv_role_kind kind)
+void pv_role_complain(struct pv_role *r, const struct pv_err *err)
+{
+    uint64_t now = pv_now_mono_ns();
+
+    if (r->complained_ns && now - r->complained_ns < COMPLAIN_S * PV_NS_PER_S)
+        return;
+    r->complained_ns = now;
+    pv_log(PV_LOG_ERROR, "%s", err->text);
+}
+
+bool pv_role_start_single(struct pv_supervisor *s, enum pv_role_kind kind)
 {
     static const pv_role_fill fills[] = {
         [PV_ROLE_AUDITOR] = fill_auditor,
@@ -268,10 +283,11 @@ void pv_role_start_single(struct pv_supervisor *s, enum pv_role_kind kind)
     if (rc == 0)
         rc = pv_role_launch(s, r, measurement, fills[kind], &err);
     if (rc < 0) {
-        pv_log(PV_LOG_ERROR, "%s", err.text);
+        pv_role_complain(r, &err);
         if (r->pid == 0)
             pv_role_back_off(s, r);
     }
+    return r->pid > 0;
 }
 
 void pv_role_drain(struct pv_role *r, uint64_t limit_ms)
@@ -297,6 +313,7 @@ void pv_role_back_off(struct pv_supervisor *s, struct pv_role *r)
         r->backoff_ms *= 2;
     else
         r->backoff_ms = BACKOFF_MAX_MS;
+    r->started_ns = now; /* its health counts once: the next start may fail before a process is */
     r->restart_at_ns = 0;
     if (!r->draining && !pv_supervisor_stopping(s))
         r->restart_at_ns = now + r->backoff_ms * PV_NS_PER_MS;

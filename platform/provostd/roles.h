@@ -11,9 +11,11 @@ void pv_role_init(struct pv_role *r, enum pv_role_kind kind, const char *name, u
 PV_MUST_CHECK int pv_role_launch(struct pv_supervisor *s, struct pv_role *r,
                                  const uint8_t measurement[PV_HASH_BYTES], pv_role_fill fill,
                                  struct pv_err *err);
-/* pv_role_launch for the auditor, stitcher or gateway. A failure is logged and tried again later.
- */
-void pv_role_start_single(struct pv_supervisor *s, enum pv_role_kind kind);
+/* pv_role_launch for the auditor, stitcher or gateway. A failure is logged and tried again later;
+ * false when there is no process then whose end would tell. */
+bool pv_role_start_single(struct pv_supervisor *s, enum pv_role_kind kind);
+/* Logs why it cannot be started: once, and then once a minute until it can. */
+void pv_role_complain(struct pv_role *r, const struct pv_err *err);
 /* Asks for a drain; the process is killed after limit_ms. */
 void pv_role_drain(struct pv_role *r, uint64_t limit_ms);
 void pv_role_kill(struct pv_role *r);

@@ -141,14 +141,16 @@ int pv_supervisor_open(struct pv_supervisor *s, const struct pv_config *c, struc
         return pv_refuse(err, EPERM, "provostd must be started by root");
     set_limits();
     PV_TRY(find_libexec(s, err));
+    /* First of all: a second daemon leaves nothing behind. */
+    s->listener = pv_listener_open(s->config.listen, s->listen_text, sizeof s->listen_text, err);
+    PV_TRY(s->listener);
     PV_TRY(pv_state_open(&s->state, &s->config, err));
     pv_domains_init(&s->domains, s->state.rings);
     PV_TRY(pv_package_sweep(s->state.packages, err));
-    s->listener = pv_listener_open(s->config.listen, s->listen_text, sizeof s->listen_text, err);
-    PV_TRY(s->listener);
     PV_TRY(open_cgroups(s, err));
     PV_TRY(open_signals(s, err));
     PV_TRY(pv_domains_adopt(&s->domains, err));
+    PV_TRY(pv_state_check_room(&s->state, pv_domains_draining(&s->domains), err));
     stand_by(s);
     return open_producer(s, err);
 }
@@ -233,7 +235,7 @@ static void stop_auditor(struct pv_supervisor *s, uint64_t limit_ms)
         pv_log(PV_LOG_WARN, "%s", err.text);
     s->own_domain = NULL;
     if (!auditor_runs(s) && !s->failed && !s->at_once)
-        pv_role_start_single(s, PV_ROLE_AUDITOR);
+        (void)pv_role_start_single(s, PV_ROLE_AUDITOR);
     pv_role_drain(&s->roles[PV_ROLE_AUDITOR], limit_ms);
 }
 
@@ -284,10 +286,21 @@ static void become_ready(struct pv_supervisor *s)
     pv_notify("READY=1");
 }
 
+/* While provostd itself starts there is somebody to hear that it cannot, and waiting mends nothing
+ * unless the auditor is just making room. */
+static void start_single(struct pv_supervisor *s, enum pv_role_kind kind)
+{
+    if (pv_role_start_single(s, kind) || s->phase != PV_PH_STARTING ||
+        (kind != PV_ROLE_AUDITOR && pv_domains_draining(&s->domains)))
+        return;
+    s->failed = true;
+    stop(s);
+}
+
 static void start_if_new(struct pv_supervisor *s, enum pv_role_kind kind)
 {
     if (s->roles[kind].started_ns == 0)
-        pv_role_start_single(s, kind);
+        start_single(s, kind);
 }
 
 /* The auditor comes first: nothing is served that it does not witness. */
@@ -438,7 +451,7 @@ static void run_timers(struct pv_supervisor *s)
     for (unsigned i = 0; i < PV_SINGLE_ROLES; i++) {
         run_timers_of(&s->roles[i], now);
         if (!pv_supervisor_stopping(s) && restart_due(&s->roles[i], now))
-            pv_role_start_single(s, (enum pv_role_kind)i);
+            start_single(s, (enum pv_role_kind)i);
     }
     for (struct pv_host *h = s->hosts; h; h = h->next) {
         run_timers_of(&h->role, now);
@@ -543,7 +556,7 @@ int pv_supervisor_run(struct pv_supervisor *s, struct pv_err *err)
 
     if (!w)
         return pv_fail(err, ENOMEM, "make the poll set");
-    pv_role_start_single(s, PV_ROLE_AUDITOR);
+    start_single(s, PV_ROLE_AUDITOR);
     while (s->phase != PV_PH_DONE || anything_runs(s)) {
         watch_all(w, s);
         if (poll(w->fds, w->n, poll_timeout_ms(s)) < 0 && errno != EINTR)

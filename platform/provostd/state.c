@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 /* The top is passable for everyone, so that a role finds its own directory by path (SQLite does),
@@ -193,6 +194,54 @@ int pv_state_open(struct pv_state *s, const struct pv_config *c, struct pv_err *
     }
     PV_TRY(load_token(s, err));
     return mount_bpffs(s, c, err);
+}
+
+/* The roles are no root and get nothing of what is reserved for it. */
+static int free_bytes(const struct pv_state *s, uint64_t *ret)
+{
+    struct statvfs fs;
+
+    if (fstatvfs(s->dir, &fs) != 0 || fs.f_blocks == 0)
+        return -ENOTSUP;
+    *ret = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return 0;
+}
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / (1 << 20);
+}
+
+int pv_state_check_room(const struct pv_state *s, bool draining, struct pv_err *err)
+{
+    enum { RINGS = 4, RINGS_BEFORE_DRAINING = 2 }; /* ours and the roles'; ours and the auditor's */
+    bool is_new = faccessat(s->keys, "log.key", F_OK, 0) != 0;
+    uint64_t needed = (draining ? RINGS_BEFORE_DRAINING : RINGS) * (uint64_t)PV_RING_FILE_BYTES;
+    uint64_t there;
+
+    if (is_new)
+        needed += PV_STATE_NEW_BYTES;
+    if (free_bytes(s, &there) < 0 || there >= needed)
+        return 0;
+    return pv_refuse(err, ENOSPC,
+                     "the state directory '%s' has too little room: to start takes %.1f MiB (each "
+                     "function version %.1f MiB more), and %.1f MiB are free; make room there, or "
+                     "choose another with --state-dir",
+                     s->path, mib(needed), mib(PV_RING_FILE_BYTES), mib(there));
+}
+
+int pv_state_explain_room(const struct pv_state *s, int rc, struct pv_err *err)
+{
+    uint64_t there = 0;
+
+    if (rc != -ENOSPC && rc != -EDQUOT)
+        return rc;
+    (void)free_bytes(s, &there);
+    return pv_refuse(err, -rc,
+                     "the state directory '%s' is full: %u KiB are needed, %llu KiB are free%s; "
+                     "make room there",
+                     s->path, PV_RING_FILE_BYTES >> 10, (unsigned long long)there >> 10,
+                     rc == -EDQUOT ? " but a quota is used up" : "");
 }
 
 void pv_state_close(struct pv_state *s)

@@ -43,6 +43,7 @@ struct pv_role {
     uint64_t started_ns;
     uint64_t restart_at_ns; /* 0: none due */
     uint64_t kill_at_ns;    /* 0: none due */
+    uint64_t complained_ns; /* when it was last logged that it cannot be started; 0: it can */
     uint32_t backoff_ms;    /* before the next restart */
 };
 

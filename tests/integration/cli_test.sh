@@ -152,6 +152,22 @@ if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
     expect 0 'run, trace' "$provost" run --trace --env A=b /bin/sh -c 'echo $A'
     contains out '^b$' 'a variable'
     contains err 'exit_group(0)' 'a trace'
+    expect 2 'run, a program that starts others' "$provost" run /bin/sh -c '/bin/true; /bin/true'
+    contains err 'fork was refused.*--class process' 'run, a program that starts others'
+    expect 126 'run, a program that becomes another' "$provost" run /usr/bin/env -i /bin/true
+    contains err 'execve was refused' 'run, a program that becomes another'
+    for output in 'head -c 4096 /dev/zero' 'seq 1000'; do
+        # shellcheck disable=SC2086 # a command line
+        expect 124 'run, output limit' "$provost" run --output-limit 1k /usr/bin/$output
+        [ "$(wc -c <"$work/out")" = 1024 ] ||
+            { echo "FAIL: of 1k of output $(wc -c <"$work/out") bytes came"; failed=1; }
+    done
+    as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    if [ "$(id -u)" = 0 ] && ! "${as_nobody[@]}" test -r /dev/kvm; then
+        cp "$provost" "$work/provost"
+        expect 125 'run without rights' "${as_nobody[@]}" "$work/provost" run /bin/true
+        contains err 'run as root, or give this user.*/dev/kvm' 'run without rights'
+    fi
     expect 0 'run, statistics' "$provost" run --stats /bin/true
     contains err 'system calls' 'statistics'
     expect 0 'run, repeated' "$provost" run --repeat 5 --check /bin/cat
@@ -243,6 +259,7 @@ expect 0 'list as JSON' "$provost" list --json
 is_json list
 expect 0 describe "$provost" describe reply
 contains out reply describe
+contains out '^ *cpu_millis *unlimited$' 'describe, no CPU share'
 expect 3 'describe nothing' "$provost" describe no-such-function
 expect 0 invoke "$provost" invoke reply -d hello
 contains err '^call-id: [0-9a-z]\{16\}$' invoke
@@ -263,6 +280,9 @@ expect 0 logs "$provost" logs reply --tail 10
 contains out 'log of hello' logs
 printf wrong >"$work/token"
 expect 5 'a wrong token' "$provost" --token-file "$work/token" list
+: >"$work/token"
+expect 5 'an empty token' "$provost" --token-file "$work/token" list
+contains err "token' is empty; it should hold the admin token" 'an empty token'
 
 # the audit waits until the graph has the call
 expect 0 'find the call' "$provost" audit find "$call"

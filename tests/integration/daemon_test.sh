@@ -104,6 +104,13 @@ if "$daemon" --state-dir "$state" --listen 127.0.0.1:0 >"$work/second" 2>&1; the
 fi
 grep -q "in use by provostd, process $pid" "$work/second" || fail "$(cat "$work/second")"
 
+# One a port, too: the second says what to do, and leaves nothing behind.
+"$daemon" --state-dir "$work/other" --listen "${url#http://}" >"$work/second" 2>&1 &&
+    fail "a second daemon started"
+grep -q "is another provostd running? choose another with --listen" "$work/second" ||
+    fail "$(cat "$work/second")"
+[ ! -e "$work/other" ] || fail "a daemon that could not listen made a state directory"
+
 # 4. What dies comes back; the port stays.
 for name in gateway stitcher auditor; do
     old=$(role $name) || fail "no $name runs"

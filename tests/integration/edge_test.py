@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -77,6 +78,16 @@ def half_closed(p):
         s.shutdown(socket.SHUT_WR)
         answer = read_all(s)
     assert status(answer) == 200 and answer.endswith(b"half"), answer
+    # Half of a body is no request either, but whoever sent it still listens.
+    for cut, said in ((b"Content-Length: 9\r\n\r\nhalf", b"after 4 of the 9 bytes"),
+                      (b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", b"its last chunk")):
+        for before in (b"", post("/function/slow", b"whole")):
+            with dial(p) as s:
+                s.sendall(before + b"POST /function/echo HTTP/1.1\r\nHost: x\r\n" + cut)
+                s.shutdown(socket.SHUT_WR)
+                answer = read_all(s)
+            assert answer.count(b"HTTP/1.1 200 OK") == bool(before), answer
+            assert b"HTTP/1.1 400 " in answer and said in answer, answer
     # A head without its end is no request: nobody waits for the rest.
     with dial(p) as s:
         s.sendall(b"GET /healthz HTTP/1.1\r\n")
@@ -156,6 +167,19 @@ def small_print(p):
     old = exchange(p, b"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
                       b"GET /healthz HTTP/1.0\r\n\r\n")
     assert old.count(b"200 OK") == 2 and b"Connection: keep-alive" in old, old
+
+
+def sizes(p):
+    """What is too large is told with the limit, and what raises it."""
+    answer = exchange(p, post("/function/echo", b"", "X-Pad: " + "p" * 40000 + "\r\n"))
+    assert status(answer) == 431 and b"head is over 32 KiB" in answer, answer
+    answer = exchange(p, b"POST /function/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 16777217\r\n\r\n")
+    assert status(answer) == 413 and b"the body is over 16 MiB" in answer, answer
+    p.deploy("loud", PROGRAMS / "echo", "--output-limit", "1k")
+    code, body, _ = p.request("POST", "/function/loud", body=b"x" * 1025)
+    assert code == 502 and b"1 KiB (deploy --output-limit raises it, to 64 MiB" in body, body
+    said = p.cli("deploy", "loud", PROGRAMS / "echo", "--output-limit", "65M", check=False).stderr
+    assert b"output of 65 MiB: must be between 1 byte and 64 MiB" in said, said
 
 
 def cgi(p):
@@ -306,7 +330,7 @@ def last_words_of_a_host(p):
     secret = p.state / "secrets" / "swollen"
     secret.write_bytes(b"x" * 65537)
     r = p.cli("deploy", "mute", PROGRAMS / "echo", "--secret", "swollen", check=False)
-    assert r.returncode == 6 and b"secret 'swollen' is over 65536 bytes" in r.stderr, r
+    assert r.returncode == 6 and b"secret 'swollen' is over 64 KiB" in r.stderr, r
     secret.write_bytes(b"x")
     p.deploy("mute", PROGRAMS / "echo", "--secret", "swollen")
     secret.write_bytes(b"x" * 65537)
@@ -317,7 +341,7 @@ def last_words_of_a_host(p):
     def mute():
         return p.json("describe", "mute")["provost"]
 
-    until(lambda: "is over 65536 bytes" in mute()["reason"], mute)
+    until(lambda: "is over 64 KiB" in mute()["reason"], mute)
     secret.write_bytes(b"x")
     until(lambda: mute()["state"] == "ready", mute)
     assert "over 65536" not in p.json("describe", "mute")["provost"]["reason"]
@@ -469,7 +493,7 @@ def main_run():
         p.script("empty", "cat\nprintf 'Status: 204\\n\\nHTTP/1.1 200 OK\\r\\nX: FORGED\\r\\n\\r\\n'\n",
                  "--cgi")
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
-        for step in (confined, half_closed, pipelined, smuggled, small_print, cgi, proxy, calls,
+        for step in (confined, half_closed, pipelined, smuggled, small_print, sizes, cgi, proxy, calls,
                      imports, secrets, replaced_secrets, options_in_vain,
                      last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
             began = time.monotonic()
@@ -522,6 +546,57 @@ def address_in_use():
         p.wait_ready()
         assert (p.dir / "provostd.log").read_text().count("is in use") == 2
         print("address in use: held")
+
+
+class Cramped(Platform):
+    """The state directory is a file system of its own; not started yet."""
+
+    def __enter__(self):
+        self.state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=711", "tmpfs", self.state],
+                       check=True)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        super().__exit__(kind, value, trace)
+        subprocess.run(["umount", self.state], check=True)
+        shutil.rmtree(self.dir)
+
+
+def small_state():
+    """A file system that is too small is said at the start; one that fills up later is waited for."""
+    with Cramped("--without-bpf") as p:
+        log = p.dir / "provostd.log"
+        p.start(wait=False)
+        assert p.process.wait(timeout=60) == 1
+        said = log.read_text()
+        assert len(said.splitlines()) == 1, said
+        for part in (f"'{p.state}'", "20.0 MiB", "8.0 MiB are free", "--state-dir"):
+            assert part in said, (part, said)
+
+        subprocess.run(["mount", "-o", "remount,size=32m", p.state], check=True)
+        p.start()
+        p.deploy("echo", PROGRAMS / "echo")
+        disk = p.json("status")["disk"]
+        assert disk["total_bytes"] == 32 << 20 and not disk["full"], disk
+        with open(p.state / "ballast", "wb") as f:
+            os.posix_fallocate(f.fileno(), 0, disk["free_bytes"] - (2 << 20))
+        disk = p.json("status")["disk"]
+        assert disk["full"] and disk["free_bytes"] < disk["needed_bytes"], disk
+        assert re.search(rf"^disk +FULL: .* in '{p.state}'", p.cli("status").stdout.decode(), re.M)
+        r = p.cli("deploy", "more", PROGRAMS / "echo", check=False)
+        assert r.returncode != 0 and f"'{p.state}' is full".encode() in r.stderr, r
+
+        auditor = p.role("auditor")
+        os.kill(auditor, signal.SIGSTOP)  # else it drains the dead host's ring, and there is room
+        os.kill(p.role("host"), signal.SIGKILL)
+        time.sleep(3)
+        said = log.read_text()
+        assert said.count(f"start host:echo@1: the state directory '{p.state}' is full") == 1, said
+        os.kill(auditor, signal.SIGCONT)
+        until(lambda: p.request("POST", "/function/echo", body=b"back")[:2] == (200, b"back"),
+              "it does not go on")
+    print("small state: held")
 
 
 def full_disk():
@@ -594,6 +669,7 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     few_descriptors()
     address_in_use()
+    small_state()
     full_disk()
     many_functions()
     main_run()

@@ -204,7 +204,7 @@ static void say_started(const struct pv_spec *spec, uint64_t tag, int rc, const 
 static void end_host(struct host *h)
 {
     pv_automsg struct pv_msg m;
-    host_says(h->fd, PV_HOST_FAULT, "secret 's' is over 65536 bytes", NULL);
+    host_says(h->fd, PV_HOST_FAULT, "secret 's' is over 64 KiB", NULL);
     (void)close(h->fd);
     h->fd = -1;
     pv_msg_init(&m, PV_SUP_HOST_EXITED);
@@ -631,7 +631,7 @@ static void test_last_words_of_a_host(void **state)
     assert_int_equal(request("POST", "/system/functions", AUTH,
                              "{\"service\":\"faulty\",\"image\":\"/bin/echo\"}"),
                      400);
-    assert_string_equal(body_of(), "secret 's' is over 65536 bytes\n");
+    assert_string_equal(body_of(), "secret 's' is over 64 KiB\n");
     assert_int_equal(request("GET", "/system/function/faulty", AUTH, ""), 404);
 }
 

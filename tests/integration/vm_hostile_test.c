@@ -62,7 +62,7 @@ static const struct deed {
     {"lazy_memory", PV_VM_MEMORY, 0, "MiB of memory", 0},
     {"areas", PV_VM_EXITED, 0, "no more: ENOMEM", 0},
     {"descriptors", PV_VM_EXITED, 0, "no more: EMFILE, many 1", 0},
-    {"output", PV_VM_OUTPUT, 0, "bytes of output", 0},
+    {"output", PV_VM_OUTPUT, 0, "4 MiB of output", 0},
     {"threads", PV_VM_EXITED, 0, "threads refused: 1", 0},
     {"fork", PV_VM_EXITED, 0, "fork -1 EAGAIN", 0},
     {"exec", PV_VM_EXITED, 0, "exec -1 EPERM", 0},

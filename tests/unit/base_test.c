@@ -3,6 +3,7 @@
 #include "pv/id.h"
 #include "pv/io.h"
 #include "pv/own.h"
+#include "pv/size.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -157,6 +158,24 @@ static void success_is_not_wrapped(void **state)
     assert_string_equal(err.text, "");
 }
 
+static void sizes_are_exact_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } cases[] = {{0, "0 bytes"},
+                 {1, "1 byte"},
+                 {1000, "1000 bytes"},
+                 {4100ull << 10, "4100 KiB"},
+                 {16 << 20, "16 MiB"},
+                 {1ull << 50, "1024 TiB"},
+                 {UINT64_MAX, "18446744073709551615 bytes"}};
+    char text[PV_SIZE_TEXT];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(pv_size_text(cases[i].bytes, text), cases[i].text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +189,7 @@ int main(void)
         cmocka_unit_test(replaced_file_is_whole_or_old),
         cmocka_unit_test(endless_file_is_refused),
         cmocka_unit_test(success_is_not_wrapped),
+        cmocka_unit_test(sizes_are_exact_in_words),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -50,7 +50,8 @@ int cmd_list(struct cli *cli, int argc, char **argv)
     return cli_flush();
 }
 
-/* A key that ends in _bytes is shown as a size, everything else as it stands. */
+/* A key that ends in _bytes is shown as a size, a CPU share of 0 as what it means, everything else
+ * as it stands. */
 static void print_scalar(const char *key, const json_t *v)
 {
     char shown[1024];
@@ -59,6 +60,8 @@ static void print_scalar(const char *key, const json_t *v)
         fputs(cli_escape_str(json_string_value(v), shown, sizeof shown), stdout);
     else if (json_is_integer(v) && n > 6 && strcmp(key + n - 6, "_bytes") == 0)
         fputs(cli_format_size((uint64_t)json_integer_value(v), shown, sizeof shown), stdout);
+    else if (strcmp(key, "cpu_millis") == 0 && json_is_integer(v) && !json_integer_value(v))
+        fputs("unlimited", stdout);
     else if (json_is_integer(v))
         printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
     else if (json_is_real(v))

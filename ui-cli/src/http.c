@@ -89,6 +89,11 @@ static int read_token(const struct cli *cli, char token[TOKEN_MAX], struct pv_er
         return pv_fail(err, errno, "read the admin token '%s'", cli->token_file);
     token[n] = '\0';
     token[strcspn(token, " \t\r\n")] = '\0';
+    if (!*token)
+        return pv_refuse(err, EACCES,
+                         "the token file '%s' is empty; it should hold the admin token, as "
+                         "admin.token in the daemon's state directory does",
+                         cli->token_file);
     for (const char *p = token; *p; p++)
         if (!isgraph((unsigned char)*p))
             return pv_refuse(err, EACCES, "'%s' holds no admin token", cli->token_file);

@@ -2,6 +2,7 @@
 
 #include "pv/io.h"
 #include "pv/own.h"
+#include "pv/size.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,8 +20,11 @@ static int read_all(int fd, const char *name, struct pv_buf *b, struct pv_err *e
         if (n == 0)
             return 0;
         pv_buf_raw(b, piece, (size_t)n);
-        if (b->failed)
-            return pv_refuse(err, E2BIG, "'%s' is larger than %zu bytes", name, b->max_bytes);
+        if (b->failed) {
+            char size[PV_SIZE_TEXT];
+            return pv_refuse(err, E2BIG, "'%s' is larger than %s, the most that is taken", name,
+                             pv_size_text(b->max_bytes, size));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "pv/clock.h"
 #include "pv/escape.h"
+#include "pv/host.h"
 #include "pv/own.h"
 #include "pv/units.h"
 
@@ -228,6 +229,14 @@ static void show_call(void *ctx, int tid, const char *text)
     fputc('\n', stderr);
 }
 
+static void on_event(void *ctx, const struct pv_vm_event *e)
+{
+    struct run *r = ctx;
+
+    if (e->kind == PV_VM_EVENT_DENIED && !r->starts[0] && pv_starts_program(e->what))
+        snprintf(r->starts, sizeof r->starts, "%s", e->what);
+}
+
 /* ---- ends ---- */
 
 int run_error(const struct pv_err *err)
@@ -362,6 +371,35 @@ static int find_file(struct run *r, char cwd[PATH_MAX], char path[PATH_MAX], con
     return 0;
 }
 
+/* Whatever the errno: it is not the file's. */
+static int no_kvm(const struct pv_err *err)
+{
+    struct pv_err advised = *err;
+
+    if (err->code == -EACCES || err->code == -EPERM)
+        (void)pv_refuse(&advised, EACCES,
+                        "%.255s; run as root, or give this user the right to read and write "
+                        "/dev/kvm (on most systems by the group kvm)",
+                        err->text);
+    else if (err->code == -ENOENT)
+        (void)pv_refuse(&advised, ENOENT,
+                        "%.255s; this machine has no KVM, or its module is not loaded, and a "
+                        "micro-VM needs it; 'provost deploy' does without",
+                        err->text);
+    (void)run_error(&advised);
+    return RUN_FAILED;
+}
+
+/* Its own message says at best that there is no memory or that a limit is reached. */
+static void explain_start(const struct run *r)
+{
+    if (r->starts[0])
+        fprintf(stderr,
+                "provost: %s was refused: a micro-VM has one process; a program that starts others "
+                "is deployed with 'provost deploy --class process'\n",
+                r->starts);
+}
+
 int cmd_run(struct cli *cli, int argc, char **argv)
 {
     static const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
@@ -387,12 +425,14 @@ int cmd_run(struct cli *cli, int argc, char **argv)
     if (find_file(&r, cwd, path, &file, &err) < 0)
         return run_error(&err);
     run_spec(&r, root_fd, file, &spec);
-    if (pv_vm_available(&err) < 0) {
-        (void)run_error(&err);
-        return RUN_FAILED; /* whatever the errno: it is not the file's */
-    }
-    const struct pv_vm_hooks hooks = {.output = r.repeat ? NULL : to_stdout,
+    if (pv_vm_available(&err) < 0)
+        return no_kvm(&err);
+    const struct pv_vm_hooks hooks = {.ctx = &r,
+                                      .output = r.repeat ? NULL : to_stdout,
                                       .diagnostic = to_stderr,
+                                      .event = on_event,
                                       .trace = r.trace ? show_call : NULL};
-    return r.repeat ? run_repeat(&r, &spec, &hooks) : run_once(&r, &spec, &hooks);
+    int rc = r.repeat ? run_repeat(&r, &spec, &hooks) : run_once(&r, &spec, &hooks);
+    explain_start(&r);
+    return rc;
 }

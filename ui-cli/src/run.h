@@ -25,6 +25,7 @@ struct run {
     bool trace, stats, check;
     struct pv_vm_limits limits;
     enum pv_vm_finish finish;
+    char starts[16];   /* the first call by which it wanted to start another program; "": none */
     char *const *argv; /* FILE and its arguments, NULL-terminated */
 };
 

@@ -1,12 +1,15 @@
-/* provost status: does the daemon answer, what does the log hold, has the graph caught up. */
+/* provost status: does the daemon answer, what does the log hold, has the graph caught up, is there
+ * room for more. */
 #include "cli.h"
 #include "evidence.h"
 #include "http.h"
 #include "pv/escape.h"
+#include "pv/units.h"
 #include "simple_args.h"
 #include "state.h"
 
 #include <inttypes.h>
+#include <sys/statvfs.h>
 
 enum { HEALTH_TIMEOUT_MS = 3000 };
 
@@ -19,7 +22,11 @@ struct status {
     uint64_t log_size;
     bool graph_known;
     struct pv_graph_basis basis;
+    bool disk_known;
+    uint64_t disk_bytes, free_bytes;
 };
+/* Below this no function version can start, nor a role start again. */
+#define DISK_NEEDED_BYTES ((uint64_t)PV_RING_FILE_BYTES)
 
 static void ask_health(const struct cli *cli, struct status *s)
 {
@@ -64,6 +71,39 @@ static void look_at_evidence(const struct cli *cli, struct status *s)
     s->basis = r.basis;
 }
 
+/* What is free for the roles, who are no root. */
+static void look_at_disk(const struct cli *cli, struct status *s)
+{
+    struct statvfs fs;
+    s->disk_known = statvfs(cli->state_dir, &fs) == 0 && fs.f_blocks > 0;
+    if (!s->disk_known)
+        return;
+    s->disk_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    s->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+static json_t *disk_json(const struct status *s)
+{
+    return json_pack("{s:I, s:I, s:I, s:b}", "total_bytes", (json_int_t)s->disk_bytes, "free_bytes",
+                     (json_int_t)s->free_bytes, "needed_bytes", (json_int_t)DISK_NEEDED_BYTES,
+                     "full", (int)(s->free_bytes < DISK_NEEDED_BYTES));
+}
+
+static void print_disk(const struct cli *cli, const struct status *s)
+{
+    char text[600], total[32], left[32], needed[32];
+    cli_escape_str(cli->state_dir, text, sizeof text);
+    cli_format_size(s->disk_bytes, total, sizeof total);
+    cli_format_size(s->free_bytes, left, sizeof left);
+    cli_format_size(DISK_NEEDED_BYTES, needed, sizeof needed);
+    if (s->free_bytes < DISK_NEEDED_BYTES)
+        printf("disk       FULL: %s of %s free in '%s', and a function version takes %s; make room "
+               "there\n",
+               left, total, text, needed);
+    else
+        printf("disk       %s of %s free in '%s'\n", left, total, text);
+}
+
 static json_t *status_json(const struct cli *cli, const struct status *s)
 {
     json_t *o =
@@ -78,6 +118,8 @@ static json_t *status_json(const struct cli *cli, const struct status *s)
         (void)json_object_set_new(o, "log_size", json_integer((json_int_t)s->log_size));
     if (s->graph_known)
         (void)json_object_set_new(o, "basis", cli_basis_json(&s->basis));
+    if (s->disk_known)
+        (void)json_object_set_new(o, "disk", disk_json(s));
     return o;
 }
 
@@ -97,6 +139,8 @@ static void print_status(const struct cli *cli, const struct status *s)
     else
         printf("log        not readable in '%s'\n",
                cli_escape_str(cli->state_dir, text, sizeof text));
+    if (s->disk_known)
+        print_disk(cli, s);
     if (!s->graph_known)
         return;
     if (s->log_known && s->basis.log_size < s->log_size)
@@ -115,7 +159,8 @@ int cmd_status(struct cli *cli, int argc, char **argv)
     struct status s = {0};
     cli_parse_simple(&a, "",
                      "Shows whether the daemon answers, how large the evidence log is, whether the "
-                     "graph has caught up and the outside witness is at work. Exits with 4 when "
+                     "graph has caught up and the outside witness is at work, and what room "
+                     "the state directory has. Exits with 4 when "
                      "the daemon does not answer."
                      "\vExample:\n  provost status --json\n",
                      argc, argv);
@@ -123,6 +168,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
     if (s.up)
         count_functions(cli, &s);
     look_at_evidence(cli, &s);
+    look_at_disk(cli, &s);
     int rc;
     if (cli->json) {
         rc = cli_print_json(cli, status_json(cli, &s));

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 _Static_assert(sizeof(struct pv_ring_header) <= PV_RING_HEADER_BYTES, "the header is one page");
+_Static_assert(PV_RING_HEADER_BYTES + PV_RING_BYTES == PV_RING_FILE_BYTES, "header and data");
 _Static_assert((PV_RING_BYTES & (PV_RING_BYTES - 1)) == 0, "offsets are masked");
 
 int pv_ring_create(int dir_fd, const char *name, const struct pv_domain_id *domain,

@@ -6,7 +6,9 @@
 #define PV_EVENT_MAX 8192        /* canonical bytes of one event, without its tag */
 #define PV_EVENT_FIELDS_MAX 16   /* fields of one event */
 #define PV_RING_BYTES (4u << 20) /* data area of one producer's ring, a power of two */
+#define PV_RING_FILE_BYTES (PV_RING_BYTES + 4096) /* with the page before it */
 #define PV_LOG_BATCH_MAX 1024    /* events under one checkpoint at most */
+#define PV_STATE_NEW_BYTES (4u << 20) /* log, keys and graph of a daemon that has just begun */
 #define PV_LOG_DELAY_MS 15       /* time until a checkpoint at most */
 #define PV_EPOCH_EVENTS 4096     /* of one ratchet epoch; the next begins with the event after */
 #define PV_EPOCH_MS 60000        /* or when that time has passed */

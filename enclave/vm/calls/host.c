@@ -3,6 +3,7 @@
 #include "calls/shim.h"
 #include "pv/clock.h"
 #include "pv/own.h"
+#include "pv/size.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -175,6 +176,18 @@ static int keep(struct pv_vm *vm, const struct iovec *v)
     return rc;
 }
 
+/* What is shown as it is written is shown up to the limit. */
+static void exceed(struct pv_vm *vm, const struct iovec *v)
+{
+    uint64_t over = vm->out_total - vm->limits.output_bytes;
+    char size[PV_SIZE_TEXT];
+
+    if (vm->hooks.output && v->iov_len > over)
+        (void)vm->hooks.output(vm->hooks.ctx, v->iov_base, v->iov_len - over);
+    pv_vm_finish_run(vm, PV_VM_OUTPUT, 0, "more than %s of output",
+                     pv_size_text(vm->limits.output_bytes, size));
+}
+
 static int64_t on_output(struct pv_vm *vm, const struct iovec *iov, int n)
 {
     int64_t sum = 0;
@@ -182,8 +195,7 @@ static int64_t on_output(struct pv_vm *vm, const struct iovec *iov, int n)
     for (int i = 0; i < n; i++) {
         vm->out_total += iov[i].iov_len;
         if (vm->out_total > vm->limits.output_bytes) {
-            pv_vm_finish_run(vm, PV_VM_OUTPUT, 0, "more than %llu bytes of output",
-                             (unsigned long long)vm->limits.output_bytes);
+            exceed(vm, &iov[i]);
             return -EFBIG;
         }
         int rc = vm->hooks.output ? vm->hooks.output(vm->hooks.ctx, iov[i].iov_base, iov[i].iov_len)

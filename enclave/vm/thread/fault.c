@@ -1,6 +1,7 @@
 #include "thread/threads.h"
 
 #include "calls/shim.h"
+#include "pv/size.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -118,10 +119,12 @@ static bool page_was_due(struct pv_vm *vm, const struct pv_exit *e)
         vm->stats.faults++;
         return true;
     }
-    if (vm->space.out_of_memory)
-        pv_vm_finish_run(vm, PV_VM_MEMORY, 0, "more than %llu MiB of memory",
-                         (unsigned long long)(vm->limits.memory_bytes >> 20));
-    return vm->space.out_of_memory;
+    if (!vm->space.out_of_memory)
+        return false;
+    char size[PV_SIZE_TEXT];
+    pv_vm_finish_run(vm, PV_VM_MEMORY, 0, "more than %s of memory",
+                     pv_size_text(vm->limits.memory_bytes, size));
+    return true;
 }
 
 void pv_fault(struct pv_vm *vm, struct pv_thread *t, const struct pv_exit *e)

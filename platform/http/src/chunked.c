@@ -20,7 +20,7 @@ static bool size_byte(struct pv_http_parser *p, uint8_t c)
     int digit = hex_digit(c);
     if (digit >= 0) {
         if (++p->digits > SIZE_DIGITS_MAX)
-            return http_refuse(p, 413, "a chunk is too large");
+            return http_refuse(p, 413, "a chunk size has more than 8 digits");
         p->remaining = p->remaining << 4 | (unsigned)digit;
         return true;
     }
@@ -41,7 +41,7 @@ static bool size_line_end(struct pv_http_parser *p, uint8_t c)
         return true;
     }
     if (p->remaining > p->max_body || p->total > p->max_body - p->remaining)
-        return http_refuse(p, 413, "the body is too large");
+        return http_refuse_size(p, 413, "the body", p->max_body);
     p->total += p->remaining;
     p->body = CHUNK_DATA;
     return true;

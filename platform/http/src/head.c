@@ -70,7 +70,7 @@ static bool parse_request_line(struct pv_http_parser *p, char *line)
     if (method_len > METHOD_MAX || !http_is_token(line, method_len))
         return http_refuse(p, 400, "the method is malformed");
     if (strlen(target) > PV_HTTP_TARGET_MAX)
-        return http_refuse(p, 414, "the request target is too long");
+        return http_refuse_size(p, 414, "the request target", PV_HTTP_TARGET_MAX);
     if (!*target)
         return http_refuse(p, 400, "the request target is missing");
     for (const char *c = target; *c; c++)
@@ -104,7 +104,7 @@ static bool field_length(struct pv_http_parser *p, struct seen *seen, const char
     if (len == 0 || strspn(value, "0123456789") != len)
         return http_refuse(p, 400, "Content-Length is no number");
     if (len > LENGTH_DIGITS_MAX)
-        return http_refuse(p, 413, "the body is too large");
+        return http_refuse_size(p, 413, "the body", p->max_body);
     uint64_t n = 0;
     for (const char *c = value; *c; c++)
         n = n * 10 + (uint64_t)(*c - '0');
@@ -176,7 +176,7 @@ static bool check_framing(struct pv_http_parser *p, const struct seen *seen)
     if (h->form == PV_HTTP_AUTHORITY && (h->chunked || h->content_length))
         return http_refuse(p, 400, "CONNECT has no body");
     if (h->has_length && h->content_length > p->max_body)
-        return http_refuse(p, 413, "the body is too large");
+        return http_refuse_size(p, 413, "the body", p->max_body);
     h->keep_alive = !seen->connection_close && (h->minor == 1 || seen->connection_keep_alive);
     return true;
 }
@@ -186,7 +186,7 @@ bool http_parse_head(struct pv_http_parser *p)
     /* The collected bytes end in CR LF CR LF and hold no NUL; strstr stops at the empty line. */
     pv_buf_u8(&p->raw, 0);
     if (p->raw.failed)
-        return http_refuse(p, 431, "the request's header fields are too large");
+        return http_refuse_size(p, 431, "the request's head", PV_HTTP_HEAD_MAX);
     struct pv_http_head *h = &p->head;
     h->host = "";
     h->n_fields = 0;

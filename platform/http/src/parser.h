@@ -39,10 +39,13 @@ struct pv_http_parser {
     size_t meta_len;    /* of the chunk's line, or of the trailers */
     unsigned status;
     const char *reason;
+    char reason_text[96]; /* when it is none of the fixed ones */
 };
 
 /* Records a refusal and returns false. */
 bool http_refuse(struct pv_http_parser *p, unsigned status, const char *reason);
+/* The same for a part of the request that is over its limit. */
+bool http_refuse_size(struct pv_http_parser *p, unsigned status, const char *part, uint64_t limit);
 /* Parses p->raw, a complete head, into p->head. */
 bool http_parse_head(struct pv_http_parser *p);
 /* One step in a chunked body. */

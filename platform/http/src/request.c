@@ -1,8 +1,10 @@
 /* The parser's outer steps: collecting the head, then the body. */
 #include "parser.h"
+#include "pv/size.h"
 #include "syntax.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { REQUEST_LINE_EXTRA = 64 }; /* method, version and blanks beside the target */
@@ -13,6 +15,14 @@ bool http_refuse(struct pv_http_parser *p, unsigned status, const char *reason)
     p->status = status;
     p->reason = reason;
     return false;
+}
+
+bool http_refuse_size(struct pv_http_parser *p, unsigned status, const char *part, uint64_t limit)
+{
+    char size[PV_SIZE_TEXT];
+    snprintf(p->reason_text, sizeof p->reason_text, "%s is over %s, the most that is taken", part,
+             pv_size_text(limit, size));
+    return http_refuse(p, status, p->reason_text);
 }
 
 int pv_http_parser_new(struct pv_http_parser **ret, unsigned forms, uint64_t max_body,
@@ -107,7 +117,7 @@ static bool head_byte(struct pv_http_parser *p, uint8_t c)
         return http_refuse(p, 400, "a control byte in the head");
     p->line_len++;
     if (p->first_line && p->line_len > PV_HTTP_TARGET_MAX + REQUEST_LINE_EXTRA)
-        return http_refuse(p, 414, "the request target is too long");
+        return http_refuse_size(p, 414, "the request target", PV_HTTP_TARGET_MAX);
     return true;
 }
 
@@ -138,7 +148,7 @@ static bool collect_head(struct pv_http_parser *p, const uint8_t *in, size_t len
     *ret_used = i;
     pv_buf_raw(&p->raw, in + from, i - from);
     if (p->raw.failed)
-        return http_refuse(p, 431, "the request's header fields are too large");
+        return http_refuse_size(p, 431, "the request's head", PV_HTTP_HEAD_MAX);
     return complete;
 }
 

@@ -68,7 +68,8 @@ enum pv_http_step pv_http_parse(struct pv_http_parser *p, const uint8_t *in, siz
 const struct pv_http_head *pv_http_parser_head(const struct pv_http_parser *p);
 /* True once the first byte of a request has been seen. */
 bool pv_http_parser_started(const struct pv_http_parser *p);
-/* The status to answer with after PV_HTTP_ERROR, and one sentence for the client (static). */
+/* The status to answer with after PV_HTTP_ERROR, and one sentence for the client (borrowed
+ * until reset). */
 unsigned pv_http_parser_status(const struct pv_http_parser *p);
 const char *pv_http_parser_reason(const struct pv_http_parser *p);
 
