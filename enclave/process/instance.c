@@ -330,7 +330,8 @@ int pv_process_begin(struct pv_instance *instance, const struct pv_invocation *v
     if (instance->mode != PV_MODE_EXEC) {
         if (!i->place.envp) /* begun in the moment it was ready */
             PV_TRY(pv_environment_find(i->env, (pid_t)instance->pid, &i->place, err));
-        PV_TRY(pv_environment_write(i->env, &i->place, (pid_t)instance->pid, v->env, v->env_len, err));
+        PV_TRY(
+            pv_environment_write(i->env, &i->place, (pid_t)instance->pid, v->env, v->env_len, err));
     } else {
         /* an empty datagram would read as the end of the socket */
         const void *p = v->env_len ? v->env : nothing;

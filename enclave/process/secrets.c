@@ -29,8 +29,7 @@ static int read_secret(int dir_fd, const char *name, struct secret *s, struct pv
             return 0;
         s->len += (size_t)n;
     }
-    return pv_refuse(err, EMSGSIZE, "secret '%s' is over %u KiB", name,
-                         PV_SECRET_MAX >> 10);
+    return pv_refuse(err, EMSGSIZE, "secret '%s' is over %u KiB", name, PV_SECRET_MAX >> 10);
 }
 
 static int place(const struct pv_domain_config *c, int mount_fd, const char *name, struct secret *s,

@@ -334,14 +334,12 @@ static int lend_listener(const struct pv_zygote *z, struct pv_zygote_facts *fact
                          struct pv_err *err)
 {
     facts->listener = fcntl(z->listener, F_DUPFD_CLOEXEC, 0);
-    return facts->listener < 0
-               ? pv_fail(err, errno, "listen for the ends of a zygote's children")
-               : 0;
+    return facts->listener < 0 ? pv_fail(err, errno, "listen for the ends of a zygote's children")
+                               : 0;
 }
 
 int pv_zygote_make(struct pv_zygote **ret, struct pv_process_domain *d,
-                   struct pv_process_slot *slot, struct pv_zygote_facts *facts,
-                   struct pv_err *err)
+                   struct pv_process_slot *slot, struct pv_zygote_facts *facts, struct pv_err *err)
 {
     autozygote struct pv_zygote *z = calloc(1, sizeof *z);
     struct pv_pipes p = PV_PIPES_NONE;

@@ -302,8 +302,7 @@ int pv_spec_encode(const struct pv_spec *s, struct pv_buf *b, struct pv_err *err
     pv_buf_u8(b, (uint8_t)s->finish);
     PV_TRY(pv_buf_check(b, "function specification", err));
     if (b->len - start > PV_SPEC_MAX)
-        return pv_refuse(err, EMSGSIZE, "function specification is over %u KiB",
-                         PV_SPEC_MAX >> 10);
+        return pv_refuse(err, EMSGSIZE, "function specification is over %u KiB", PV_SPEC_MAX >> 10);
     return 0;
 }
 
@@ -361,8 +360,7 @@ int pv_spec_decode(const void *p, size_t len, struct pv_spec *ret, struct pv_err
     const uint8_t *package;
 
     if (len > PV_SPEC_MAX)
-        return pv_refuse(err, EMSGSIZE, "function specification is over %u KiB",
-                         PV_SPEC_MAX >> 10);
+        return pv_refuse(err, EMSGSIZE, "function specification is over %u KiB", PV_SPEC_MAX >> 10);
     if (pv_read_u8(&r) != SPEC_ENCODING)
         return pv_refuse(err, EBADMSG, "function specification: unknown encoding");
     pv_read_str(&r, s.name, sizeof s.name);

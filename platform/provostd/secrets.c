@@ -22,8 +22,7 @@ int pv_secret_put(int dir_fd, const char *name, const void *p, size_t len, struc
 {
     PV_TRY(check_name(name, err));
     if (len > PV_SECRET_MAX)
-        return pv_refuse(err, EFBIG, "secret '%s' is over %u KiB", name,
-                         PV_SECRET_MAX >> 10);
+        return pv_refuse(err, EFBIG, "secret '%s' is over %u KiB", name, PV_SECRET_MAX >> 10);
     return pv_wrap(err, pv_replace_file_at(dir_fd, name, p, len, 0400, err), "secret");
 }
 

@@ -53,7 +53,8 @@ static void test_faults_are_named(void **state)
         const char *text, *line, *name;
     } cases[] = {
         {"listen = 127.0.0.1:1\nstat-dir = /x\n", "line 2", "stat-dir"},
-        {"x = y\n", "line 1", "state-dir, libexec-dir, package-root, listen, uid-base, cgroups, bpf"},
+        {"x = y\n", "line 1",
+         "state-dir, libexec-dir, package-root, listen, uid-base, cgroups, bpf"},
         {"state-dir = x\n", "line 1", "state-dir"},
         {"\n\nnonsense\n", "line 3", "nonsense"},
         {"bpf = on\nbpf = on\n", "line 2", "twice"},

@@ -178,8 +178,7 @@ int audit_archive(struct cli *cli, int argc, char **argv)
     cli_parse(&argp, argc, argv, &a);
     const char *file = a.args.v[0];
     if (pv_crypto_init(&err) < 0 || cli_state_followed_key(cli, NULL, &key, &err) < 0 ||
-        cli_state_open(cli, "log", &log_fd, &err) < 0 ||
-        choose(log_fd, a.keep, &choice, &err) < 0)
+        cli_state_open(cli, "log", &log_fd, &err) < 0 || choose(log_fd, a.keep, &choice, &err) < 0)
         return cli_report(&err);
     uint64_t detached = choice.first;
     info.first = choice.first;
@@ -253,9 +252,9 @@ int audit_attach(struct cli *cli, int argc, char **argv)
                 "is attached\n",
                 begins);
     if (cli->json)
-        return cli_print_json(cli, json_pack("{s:I, s:I, s:b}", "first", (json_int_t)info.first,
-                                             "end", (json_int_t)info.end, "graph_lacks_them",
-                                             (int)rebuild));
+        return cli_print_json(cli,
+                              json_pack("{s:I, s:I, s:b}", "first", (json_int_t)info.first, "end",
+                                        (json_int_t)info.end, "graph_lacks_them", (int)rebuild));
     printf("e%" PRIu64 " to e%" PRIu64 " are read from '%s'\n", info.first, info.end - 1, a.v[0]);
     return cli_flush();
 }
