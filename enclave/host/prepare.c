@@ -125,7 +125,8 @@ static void take_over(struct pv_host *h, struct pv_seat *s)
         s->made = true;
         s->started_ns = pv_now_mono_ns();
         s->look_gap_ns = LOOK_FIRST_NS;
-        s->next_look_ns = s->instance->exit_fd < 0 ? 0 : s->started_ns + LOOK_FIRST_NS;
+        bool at_read = s->instance->exit_fd < 0 || s->instance->mode == PV_MODE_ZYGOTE;
+        s->next_look_ns = at_read ? 0 : s->started_ns + LOOK_FIRST_NS;
         note_snapshot(h, s);
         note_prepared(h, s);
         rc = watch_instance(h, s, &err);

@@ -142,16 +142,6 @@ static int peek(pid_t pid, uint64_t address, void *out, size_t len, struct pv_er
     return 0;
 }
 
-static int poke(pid_t pid, uint64_t address, void *in, size_t len, struct pv_err *err)
-{
-    struct iovec local = {in, len};
-    struct iovec remote = {(void *)(uintptr_t)address, len};
-
-    if (process_vm_writev(pid, &local, 1, &remote, 1, 0) != (ssize_t)len)
-        return pv_fail(err, errno ? errno : EIO, "write the instance's environment");
-    return 0;
-}
-
 int pv_environment_find(const struct pv_environment *e, pid_t pid, struct pv_environment_place *ret,
                         struct pv_err *err)
 {
@@ -186,7 +176,6 @@ int pv_environment_write(const struct pv_environment *e, const struct pv_environ
                          pid_t pid, const char *env, size_t len, struct pv_err *err)
 {
     uint64_t pointers[PV_FIRST_READ_ENV_COUNT + 1];
-    pv_autofree char *text = NULL;
     unsigned n = 0;
 
     if (len > PV_FIRST_READ_ENV_BYTES || (len && env[len - 1]))
@@ -198,12 +187,14 @@ int pv_environment_write(const struct pv_environment *e, const struct pv_environ
     }
     pointers[n++] = 0;
     /* the text with one more NUL: the padding behind it must not read as a variable */
-    text = calloc(1, len + 1);
-    if (!text)
-        return pv_fail(err, ENOMEM, "hand over the request's variables");
-    if (len)
-        memcpy(text, env, len);
-    PV_TRY(poke(pid, place->text, text, len + 1, err));
-    return poke(pid, place->envp + e->n_static * sizeof *pointers, pointers, n * sizeof *pointers,
-                err);
+    const struct iovec local[] = {{(void *)(uintptr_t)env, len},
+                                  {(void *)(uintptr_t) "", 1},
+                                  {pointers, n * sizeof *pointers}};
+    const struct iovec remote[] = {
+        {(void *)(uintptr_t)place->text, len + 1},
+        {(void *)(uintptr_t)(place->envp + e->n_static * sizeof *pointers), n * sizeof *pointers}};
+    ssize_t whole = (ssize_t)(len + 1 + n * sizeof *pointers);
+    if (process_vm_writev(pid, local, 3, remote, 2, 0) != whole)
+        return pv_fail(err, errno ? errno : EIO, "write the instance's environment");
+    return 0;
 }

@@ -258,7 +258,7 @@ static void read_report(struct pv_process_instance *i)
 {
     struct pv_sandbox_report r;
 
-    while (recv(i->control, &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r) {
+    while (i->control >= 0 && recv(i->control, &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r) {
         if (r.step == PV_STEP_AT_GATE)
             i->at_gate = true;
         else
