@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -19,7 +20,8 @@ static void process_free(struct pv_domain *domain)
     if (!d)
         return;
     atomic_store(&d->stopping, true);
-    pv_worker_stop(d->breeder); /* has the maker work for it */
+    for (unsigned i = 0; i < d->n_breeders; i++)
+        pv_worker_stop(d->breeders[i].worker); /* has the maker work for it */
     pv_worker_stop(d->maker);
     pv_worker_stop(d->closer);
     pv_close_fd_(&d->bell);
@@ -28,7 +30,8 @@ static void process_free(struct pv_domain *domain)
         pv_slot_network_close(&d->slots[i].network);
         pv_slot_cgroup_close(&d->slots[i].cgroup);
     }
-    pv_patience_done(&d->patience);
+    for (unsigned i = 0; i < d->n_breeders; i++)
+        pv_patience_done(&d->breeders[i].patience);
     free(d->slots);
     pv_environment_done(&d->at_gate);
     pv_environment_done(&d->reserved);
@@ -40,6 +43,16 @@ static inline void free_domain(struct pv_process_domain **d)
 {
     if (*d)
         process_free(&(*d)->base);
+}
+
+/* As many as can run at once. */
+static unsigned breeders(unsigned n_slots)
+{
+    cpu_set_t set;
+    unsigned n = sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : (unsigned)CPU_COUNT(&set);
+
+    n = n < n_slots ? n : n_slots;
+    return n < PV_BREEDERS_MAX ? n : PV_BREEDERS_MAX;
 }
 
 static int allocate(struct pv_process_domain **ret, const struct pv_domain_config *c,
@@ -56,7 +69,9 @@ static int allocate(struct pv_process_domain **ret, const struct pv_domain_confi
     d->base.class = &pv_process_class;
     d->spec = c->spec;
     d->n_slots = c->n_slots;
+    d->n_breeders = breeders(c->n_slots);
     for (unsigned i = 0; i < c->n_slots; i++) {
+        d->slots[i].breeder = &d->breeders[i % d->n_breeders];
         d->slots[i].mounts_fd = -1;
         d->slots[i].drop.run = pv_process_drop_mounts;
         d->slots[i].network = (struct pv_slot_network){-1, {-1, -1}};
@@ -92,7 +107,8 @@ static int process_create(struct pv_domain **ret, const struct pv_domain_config 
     if (d->bell < 0)
         return pv_fail(err, errno, "make an eventfd");
     PV_TRY(pv_worker_start(&d->maker, d->bell, err));
-    PV_TRY(pv_worker_start(&d->breeder, d->bell, err));
+    for (unsigned i = 0; i < d->n_breeders; i++)
+        PV_TRY(pv_worker_start(&d->breeders[i].worker, d->bell, err));
     PV_TRY(pv_worker_start(&d->closer, d->bell, err));
     *ret = &PV_TAKE_PTR(d)->base;
     return 0;

@@ -193,7 +193,7 @@ int pv_process_prepare(struct pv_domain *domain, unsigned slot, enum pv_mode mod
                                    .zygote = {.listener = -1}};
     i->pipes = PV_PIPES_NONE;
     i->control = i->child_fd = -1;
-    i->worker = mode == PV_MODE_ZYGOTE ? d->breeder : d->maker;
+    i->worker = mode == PV_MODE_ZYGOTE ? d->slots[slot].breeder->worker : d->maker;
     i->job.run = mode == PV_MODE_ZYGOTE ? spawn_from_zygote : spawn;
     d->slots[slot].taken = true;
     rc = environment_for(d, i, probe, err);

@@ -12,7 +12,17 @@
 
 struct pv_zygote;
 
+/* One bears an instance at a time and mostly waits for it meanwhile. */
+enum { PV_BREEDERS_MAX = 4 };
+
+/* A thread that makes zygotes and traces them and what they bear. */
+struct pv_breeder {
+    struct pv_worker *worker;
+    struct pv_patience patience;
+};
+
 struct pv_process_slot {
+    struct pv_breeder *breeder;
     struct pv_slot_network network;
     struct pv_slot_cgroup cgroup;
     struct pv_zygote *zygote; /* the breeder's; NULL: none yet */
@@ -26,11 +36,12 @@ struct pv_process_domain {
     const struct pv_spec *spec; /* borrowed */
     struct pv_process_slot *slots;
     unsigned n_slots;
-    struct pv_worker *maker, *breeder, *closer; /* breeder: of zygotes and what they bear */
-    int bell;                                   /* eventfd of all */
-    struct pv_patience patience;                /* the breeder's */
+    struct pv_worker *maker, *closer;
+    struct pv_breeder breeders[PV_BREEDERS_MAX];
+    unsigned n_breeders;
+    int bell;             /* eventfd of all */
     bool ends_early;      /* the kernel keeps a process whose exit was noticed from running again */
-    atomic_bool stopping; /* the breeder need not wait for anything any more */
+    atomic_bool stopping; /* no breeder need wait for anything any more */
     int landlock_abi;
     char tmp_options[96];
     char *argv[PV_ARGV_MAX + 1];              /* into spec */

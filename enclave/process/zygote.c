@@ -342,6 +342,7 @@ int pv_zygote_make(struct pv_zygote **ret, struct pv_process_domain *d,
                    struct pv_process_slot *slot, struct pv_zygote_facts *facts, struct pv_err *err)
 {
     autozygote struct pv_zygote *z = calloc(1, sizeof *z);
+    struct pv_patience *patience = &slot->breeder->patience;
     struct pv_pipes p = PV_PIPES_NONE;
     uint64_t secret = 0;
     int rc;
@@ -350,11 +351,11 @@ int pv_zygote_make(struct pv_zygote **ret, struct pv_process_domain *d,
         return pv_fail(err, ENOMEM, "make a zygote");
     z->pidfd = z->control = z->listener = -1;
     z->nursery = PV_NURSERY_NONE;
-    z->self.patience = &d->patience;
+    z->self.patience = patience;
     if (getrandom(&secret, sizeof secret, 0) != (ssize_t)sizeof secret)
         return pv_fail(err, errno, "draw a random number");
-    PV_TRY(pv_patience_make(&d->patience, &d->stopping, err));
-    PV_TRY(pv_patience_start(&d->patience, MAKE_LIMIT_NS, err));
+    PV_TRY(pv_patience_make(patience, &d->stopping, err));
+    PV_TRY(pv_patience_start(patience, MAKE_LIMIT_NS, err));
     rc = have_nursery(z, d, err);
     if (rc == 0)
         rc = pv_pipes_open(&p, true, err);
@@ -365,7 +366,7 @@ int pv_zygote_make(struct pv_zygote **ret, struct pv_process_domain *d,
     if (rc == 0)
         rc = lend_listener(z, facts, err);
     pv_pipes_close(&p);
-    pv_patience_stop(&d->patience);
+    pv_patience_stop(patience);
     PV_TRY(rc);
     *ret = PV_TAKE_PTR(z);
     return 0;

@@ -5,7 +5,7 @@
  * once. Network and cgroups are inherited: a zygote belongs to a slot. It runs nothing after the
  * read, so nothing passes through it from one instance to the next.
  *
- * Everything here must be called from one thread, which is the tracer and has no other children. */
+ * Everything of one zygote must be called from one thread, its slot's breeder, which is the tracer. */
 #pragma once
 #include "process.h"
 
