@@ -174,6 +174,24 @@ static int check_line(const struct pv_note_key *k, int which, const struct pv_no
                : 0;
 }
 
+void pv_note_key_retire_before(struct pv_note_key *k, const void *note, size_t len, uint64_t until)
+{
+    const char *text, *line, *end = (const char *)note + len;
+    size_t text_len;
+    struct pv_note_signature s;
+    unsigned newest = k->n_older;
+    if (pv_note_split(note, len, &text, &text_len, &line, NULL) < 0)
+        return;
+    for (unsigned n = 0; pv_note_next_signature(&line, end, n, &s, NULL) > 0; n++) {
+        int which = made_by(&s, k);
+        if (which >= 0 && (unsigned)which < newest)
+            newest = (unsigned)which;
+    }
+    for (unsigned i = newest; i < k->n_older; i++)
+        if (k->older[i].until == 0 || until < k->older[i].until)
+            k->older[i].until = until;
+}
+
 static uint64_t until_of(const struct pv_note_key *k, int which)
 {
     return which == 0 || k->older[which - 1].until == 0 ? UINT64_MAX : k->older[which - 1].until;

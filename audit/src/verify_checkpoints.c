@@ -115,6 +115,7 @@ int pv_verifier_reach(struct pv_verifier *v, struct pv_err *err)
         v->res->note_len = v->next_note_len;
         memcpy(v->res->root, root, sizeof root);
         PV_TRY(pv_verifier_adopt_key(v, err));
+        pv_note_key_retire_before(&v->key, v->res->note, v->res->note_len, v->good.size);
         int rc = pv_verifier_next_checkpoint(v, err);
         if (rc)
             return rc;

@@ -54,7 +54,7 @@ class Key:
     """The public keys of one log, by their hashes, and the sizes at which some were given up."""
 
     def __init__(self, text):
-        self.keys, self.present, self.ends = {}, None, {}
+        self.keys, self.present, self.ends, self.order = {}, None, {}, []
         for line in text.rstrip(b"\n").split(b"\n"):
             self.name, digest, key = line.split(b"+", 2)
             raw = unbase64(key, 33)
@@ -66,16 +66,25 @@ class Key:
     def copy_of(cls, other):
         mine = cls.__new__(cls)
         mine.name, mine.keys, mine.present = other.name, dict(other.keys), other.present
-        mine.ends = dict(other.ends)
+        mine.ends, mine.order = dict(other.ends), list(other.order)
         return mine
 
     @classmethod
     def one_of(cls, other, public):
         """That key alone, under the name of the others."""
         mine = cls.__new__(cls)
-        mine.name, mine.keys, mine.present, mine.ends = other.name, {}, public, {}
+        mine.name, mine.keys, mine.present, mine.ends, mine.order = other.name, {}, public, {}, []
         mine.add(public)
         return mine
+
+    def retire_before(self, note, size):
+        """A good checkpoint: whatever is older than its newest signer was given up by then."""
+        lines = note[len(note.rpartition(b"\n\n")[0]) + 2 :].splitlines()
+        raws = [unbase64(line.split(b" ")[2], 68) for line in lines if line.split(b" ")[1] == self.name]
+        signers = {raw[:4] for raw in raws if raw}
+        newest = next(n for n, digest in enumerate(self.order) if digest in signers)
+        for digest in self.order[newest + 1 :]:
+            self.ends[digest] = min(size, self.ends.get(digest, size))
 
     def hash_of(self, public):
         return SHA(self.name + b"\n\x01" + public).digest()[:4]
@@ -92,12 +101,14 @@ class Key:
     def follow(self, public):
         """A key that came after those known becomes the present one."""
         if not self.knows(public):
-            self.add(public)
+            self.order.insert(0, self.order.pop(self.order.index(self.add(public))))
             self.present = public
 
     def add(self, public):
         digest = self.hash_of(public)
         self.keys[digest] = Ed25519PublicKey.from_public_bytes(public)
+        if digest not in self.order:
+            self.order.append(digest)
         return digest
 
     def open(self, note):
@@ -597,6 +608,7 @@ class Verifier:
             self.said = self.said_next
             self.good_checkpoints += 1
             self.adopt_key()
+            self.key.retire_before(self.note, self.good.size)
             self.next_checkpoint()
 
     def adopt_key(self):

@@ -13,6 +13,7 @@ from provost_platform import BUILD, PROGRAMS, SOURCE, Platform, until
 
 sys.path.insert(0, str(SOURCE / "tests" / "checker"))
 import provost_check as checker  # noqa: E402
+from notes import record, signature, signer, split  # noqa: E402
 
 
 def fill(p, events):
@@ -26,12 +27,37 @@ def entries_left(p):
     return sum(1 for f in (p.state / "log" / "tile" / "entries").iterdir() if f.is_file())
 
 
+def thief_is_found_out(p, stolen, *keys):
+    """A key that was given up signs the last checkpoint; that the event of its end is archived, and what
+    the log keeps of it gone or garbled, helps nobody."""
+    name, seed = signer(stolen)
+    copy = p.dir / "copy"
+    listed = (p.state / "log" / "rotations").read_bytes()
+    for rotations in (listed, None, b"rotation AAAA AAAA\n"):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(p.state, copy, ignore=shutil.ignore_patterns("bpf", "*.sock"))
+        notes = [r[2:] for r in split((copy / "log" / "checkpoints").read_bytes())]
+        text = notes[-1].rpartition(b"\n\n")[0] + b"\n"
+        notes[-1] = text + b"\n" + signature(name, seed, text)
+        (copy / "log" / "checkpoints").write_bytes(b"".join(map(record, notes)))
+        (copy / "log" / "checkpoint").write_bytes(notes[-1])
+        (copy / "log" / "rotations").unlink()
+        if rotations:
+            (copy / "log" / "rotations").write_bytes(rotations)
+        for key in keys:
+            r = p.cli("verify", "--state", copy, "--key", key, "--json", check=False)
+            found = json.loads(r.stdout)["log"]["verdict"]
+            other = checker.verify_log(copy / "log", checker.Key(key.read_bytes()))[0]
+            assert found == other == "unknown-key", (rotations, key, found, other)
+
+
 def main():
     rng = random.Random(5)
     with Platform("--without-bpf") as p:
         p.deploy("echo", PROGRAMS / "echo")
         old = p.dir / "old.pub"
         p.cli("key", "export-public", "-o", old)
+        shutil.copy(p.state / "keys" / "log.key", p.dir / "stolen")
         p.cli("key", "rotate")  # among what is archived
         p.stop()
         fork = p.dir / "fork"  # another history by the same key
@@ -103,6 +129,7 @@ def main():
             p.cli("verify", "--key", old, "--pin", p.dir / "pin")
         found = checker.verify_log(p.state / "log", checker.Key(old.read_bytes()))
         assert found == ("ok", None), found
+        thief_is_found_out(p, p.dir / "stolen", old, key)
 
         # a graph made now begins behind the archives and says so; with them it is whole again
         digest = p.cli("graph", "digest").stdout

@@ -39,6 +39,9 @@ bool pv_note_key_knows(const struct pv_note_key *k, const uint8_t public_key[32]
 /* The key was given up with the checkpoint of that many entries; nothing happens when it is not
  * among k's older ones. The smallest size holds. */
 void pv_note_key_retire(struct pv_note_key *k, const uint8_t public_key[32], uint64_t until);
+/* The note is good and of a checkpoint of that many entries: every key of k that is older than the
+ * newest among its signers was given up by then. */
+void pv_note_key_retire_before(struct pv_note_key *k, const void *note, size_t len, uint64_t until);
 /* Verifier key text "NAME+HASH+BASE64", one line a key, newest first; none after the last. */
 void pv_note_key_print(const struct pv_note_key *k, struct pv_buf *out);
 /* Parses what print wrote; one newline at the end is allowed. All lines have one name. */
