@@ -24,22 +24,31 @@ struct gw_deploy {
     char agent[200]; /* who deploys */
     gw_deployed_fn *ended;
     void *ctx;
+    uint64_t since_ns; /* of one that waits for the function's other deployment */
 };
 
-static void end_deploy(struct gw_deploy *d)
+static void begin_anew(struct gw_deploy *d);
+
+/* The function is free for the next: one that waits, or whoever hears of the end. */
+static void end_deploy(struct gw_deploy *d, const char *error)
 {
-    d->function->deploying = false;
+    struct gw_deploy *next;
+    struct gw_function *f = d->function;
+    gw_deployed_fn *ended = d->ended;
+    void *ctx = d->ctx;
+    f->deploying = false;
     if (d->conn)
         d->conn->waiter = NULL;
     LIST_REMOVE(d, link);
     gw_deploy_request_done(&d->request);
+    LIST_FOREACH(next, &d->gw->waiting_deploys, link)
+    if (next->function == f)
+        break;
     free(d);
-}
-
-static void tell_ended(const struct gw_deploy *d, const char *error)
-{
-    if (d->ended)
-        d->ended(d->ctx, d->function, error);
+    if (next)
+        begin_anew(next);
+    if (ended)
+        ended(ctx, f, error);
 }
 
 static void fail_deploy(struct gw_deploy *d, unsigned status, const char *why)
@@ -49,8 +58,7 @@ static void fail_deploy(struct gw_deploy *d, unsigned status, const char *why)
     pv_log(PV_LOG_WARN, "deploy %s: %s", d->function->name, why);
     snprintf(text, sizeof text, "%s", why);
     d->gw->packages_due = true;
-    tell_ended(d, text);
-    end_deploy(d);
+    end_deploy(d, text);
     if (c)
         gw_conn_text(c, status, "%s", text);
 }
@@ -85,11 +93,11 @@ static void on_settled(struct gw_deploy *d, const char *error)
     struct gw_conn *c = d->conn;
     record_deployment(v, d->agent);
     gw_version_install(v);
-    tell_ended(d, NULL);
-    end_deploy(d);
     pv_log(PV_LOG_INFO, "deployed %s version %lu (%s)", v->spec.name, v->spec.version, v->mode);
+    json_t *answer = c ? gw_version_json(v) : NULL;
+    end_deploy(d, NULL);
     if (c)
-        gw_conn_json(c, 202, gw_version_json(v));
+        gw_conn_json(c, 202, answer);
 }
 
 /* The measured package becomes part of the specification. */
@@ -223,18 +231,23 @@ static void deploy(struct gw_conn *c, bool must_exist)
         fail_deploy(d, 503, err.text);
 }
 
-/* A deployment of what f is already, that nobody asked for; NULL when memory is short. */
-static struct gw_deploy *deploy_of(struct gw_function *f, const char *reason)
+/* A deployment of what f is already, that nobody asked for; in no list yet. NULL when memory is
+ * short. */
+static struct gw_deploy *deploy_of(struct gateway *gw, struct gw_function *f, const char *reason)
 {
     struct gw_deploy *d = calloc(1, sizeof *d);
     if (!d)
         return NULL;
-    d->gw = f->current->gw;
+    d->gw = gw;
     d->function = f;
     snprintf(d->agent, sizeof d->agent, "platform: %s", reason);
-    f->deploying = true;
-    LIST_INSERT_HEAD(&d->gw->deploys, d, link);
     return d;
+}
+
+static void begin(struct gw_deploy *d)
+{
+    d->function->deploying = true;
+    LIST_INSERT_HEAD(&d->gw->deploys, d, link);
 }
 
 /* class: AUTO leaves it as it is; fallback: why it changes, or NULL. */
@@ -251,7 +264,9 @@ static int start_again(struct gw_deploy *d, const struct gw_version *v, enum pv_
     d->request.annotations = v->annotations ? json_deep_copy(v->annotations) : json_object();
     if (fallback)
         (void)json_object_set_new(d->request.annotations, GW_FALLBACK, json_string(fallback));
-    return start_version(d, err);
+    PV_TRY(start_version(d, err));
+    d->version->replicas = v->replicas;
+    return 0;
 }
 
 void gw_deploy_as_process(struct gw_version *v, const char *reason)
@@ -261,27 +276,43 @@ void gw_deploy_as_process(struct gw_version *v, const char *reason)
     if (v->misfit || v->spec.class != PV_CLASS_AUTO || f->current != v || f->deploying ||
         !gw_record_room(v->gw))
         return;
-    struct gw_deploy *d = deploy_of(f, reason);
+    struct gw_deploy *d = deploy_of(v->gw, f, reason);
     if (!d)
         return;
     v->misfit = true;
+    begin(d);
     pv_log(PV_LOG_WARN, "%s is deployed as a process: %s", f->name, reason);
     if (start_again(d, v, PV_CLASS_PROCESS, reason, &err) < 0)
         fail_deploy(d, 503, err.text);
 }
 
-void gw_deploy_anew(struct gw_function *f, const char *reason, gw_deployed_fn *ended, void *ctx)
+/* d leaves the list of those that wait. */
+static void begin_anew(struct gw_deploy *d)
 {
     struct pv_err err = PV_ERR_INIT;
-    struct gw_deploy *d = f->deploying || !f->current ? NULL : deploy_of(f, reason);
+    const struct gw_version *v = d->function->current;
+    LIST_REMOVE(d, link);
+    begin(d);
+    if (!v || v->asked_ns > d->since_ns)
+        end_deploy(d, NULL);
+    else if (start_again(d, v, PV_CLASS_AUTO, NULL, &err) < 0)
+        fail_deploy(d, 503, err.text);
+}
+
+void gw_deploy_anew(struct gateway *gw, struct gw_function *f, uint64_t since_ns,
+                    const char *reason, gw_deployed_fn *ended, void *ctx)
+{
+    struct gw_deploy *d = deploy_of(gw, f, reason);
     if (!d) {
-        ended(ctx, f, f->deploying ? "another deployment of it is under way" : "not enough memory");
+        ended(ctx, f, "not enough memory");
         return;
     }
     d->ended = ended;
     d->ctx = ctx;
-    if (start_again(d, f->current, PV_CLASS_AUTO, NULL, &err) < 0)
-        fail_deploy(d, 503, err.text);
+    d->since_ns = since_ns;
+    LIST_INSERT_HEAD(&gw->waiting_deploys, d, link);
+    if (!f->deploying)
+        begin_anew(d);
 }
 
 bool gw_deploy_uses_secret(const struct gateway *gw, const struct gw_function *f,

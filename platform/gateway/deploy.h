@@ -13,11 +13,13 @@ struct gw_version;
  * for a version; nothing happens when another one is current, or about to be. */
 void gw_deploy_as_process(struct gw_version *v, const char *reason);
 
-/* Hears how a deployment of function f ended; error NULL: f->current is its version. */
+/* Hears how a deployment of function f ended; error NULL: f->current is its version, if any. */
 typedef void gw_deployed_fn(void *ctx, const struct gw_function *f, const char *error);
-/* Deploys f's present version anew as it is, for the reason given. ended is called once, maybe
- * within this call. */
-void gw_deploy_anew(struct gw_function *f, const char *reason, gw_deployed_fn *ended, void *ctx);
+/* Deploys f's present version anew as it is, for the reason given, once no other deployment of it is
+ * under way; not if its host was asked for after since_ns (monotonic), or it is gone, by then. ended
+ * is called once, maybe within this call. */
+void gw_deploy_anew(struct gateway *gw, struct gw_function *f, uint64_t since_ns,
+                    const char *reason, gw_deployed_fn *ended, void *ctx);
 /* Whether the version that f is being deployed to has that secret mounted. */
 bool gw_deploy_uses_secret(const struct gateway *gw, const struct gw_function *f,
                            const char *secret);

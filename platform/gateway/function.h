@@ -33,6 +33,7 @@ struct gw_version {
     char image[PV_PATH_MAX];
     json_t *annotations; /* owned, or NULL */
     uint64_t created_ns; /* realtime */
+    uint64_t asked_ns;   /* monotonic: when the supervisor was asked for its host; 0: not yet */
     uint32_t replicas;   /* instances to keep prepared */
     char mode[32];
     int start_rc;            /* errno with which the supervisor refused its host, or 0 */

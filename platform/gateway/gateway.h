@@ -60,6 +60,7 @@ struct gateway {
     unsigned n_functions;
     struct gw_version_list versions; /* all, retiring ones included */
     struct gw_deploy_list deploys;
+    struct gw_deploy_list waiting_deploys; /* for another of the same function to end */
     bool packages_due;     /* some may have become unused since the supervisor was last told */
     bool packages_asked;   /* the supervisor is removing them */
     bool packages_unknown; /* a registry entry could not be read: all have to stay */

@@ -261,6 +261,7 @@ int main(void)
     (void)signal(SIGPIPE, SIG_IGN);
     LIST_INIT(&gw.versions);
     LIST_INIT(&gw.deploys);
+    LIST_INIT(&gw.waiting_deploys);
     LIST_INIT(&gw.conns);
     LIST_INIT(&gw.dead_conns);
     LIST_INIT(&gw.proxies);

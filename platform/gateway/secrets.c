@@ -6,20 +6,26 @@
 #include "record.h"
 #include "supervisor.h"
 
+#include "pv/clock.h"
 #include "pv/own.h"
 #include "pv/role.h"
 
 #include <string.h>
 
-/* A client that waits for the supervisor, and then for the functions that use a secret. */
+/* A client that waits for the supervisor, and then for the functions that use a secret: one after
+ * another, for many that start at once take longer than is given to each to come to its first read,
+ * and would be prepared in another way for good. */
 struct job {
+    struct gateway *gw;
     struct gw_conn *conn; /* NULL: gone */
     unsigned success;
     char name[PV_NAME_MAX + 1];
+    uint64_t asked_ns; /* monotonic */
     bool replaced;
-    unsigned pending;  /* deployments */
-    json_t *deployed;  /* owned, or NULL */
-    char problem[600]; /* the first */
+    struct gw_function *next; /* to look at; NULL: none */
+    char mode[32];            /* of the version before the one that is being deployed */
+    json_t *deployed;         /* owned, or NULL */
+    char problem[600];        /* the first */
     unsigned n_problems;
 };
 
@@ -30,6 +36,7 @@ static struct job *new_job(struct gw_conn *c, unsigned success)
         gw_conn_text(c, 503, "not enough memory");
         return NULL;
     }
+    j->gw = c->gw;
     j->conn = c;
     j->success = success;
     c->waiter = &j->conn;
@@ -69,11 +76,17 @@ static bool uses(const struct gateway *gw, const struct gw_function *f, const ch
 
 static void answer_put(struct job *j)
 {
+    char done[512] = "";
+    size_t i, n = 0;
+    json_t *d;
+    json_array_foreach(j->deployed, i, d) if (n < sizeof done) n +=
+        (size_t)snprintf(done + n, sizeof done - n, "%s %s", i ? "," : "; deployed were",
+                         json_string_value(json_object_get(d, "name")));
     if (j->conn && j->n_problems)
         gw_conn_text(j->conn, 500,
                      "it was replaced, but %u of the functions that use it go on with the old "
-                     "content; deploy them again: %s",
-                     j->n_problems, j->problem);
+                     "content until their hosts are started anew; deploy them again: %s%s",
+                     j->n_problems, j->problem, done);
     else if (j->conn)
         gw_conn_json(j->conn, j->success,
                      json_pack("{s:s, s:b, s:O}", "name", j->name, "replaced", j->replaced,
@@ -81,35 +94,37 @@ static void answer_put(struct job *j)
     free_job(j);
 }
 
-static void finished_one(struct job *j)
-{
-    if (--j->pending == 0)
-        answer_put(j);
-}
+static void deploy_next(struct job *j);
 
 static void on_deployed(void *ctx, const struct gw_function *f, const char *error)
 {
     struct job *j = ctx;
-    if (!error)
-        (void)json_array_append_new(j->deployed, json_pack("{s:s, s:I}", "name", f->name, "version",
-                                                           (json_int_t)f->current->spec.version));
-    else if (j->n_problems++ == 0)
+    const struct gw_version *v = f->current;
+    if (error && j->n_problems++ == 0)
         snprintf(j->problem, sizeof j->problem, "%s: %s", f->name, error);
-    finished_one(j);
+    else if (!error && v)
+        (void)json_array_append_new(j->deployed,
+                                    json_pack("{s:s, s:I, s:s, s:s}", "name", f->name, "version",
+                                              (json_int_t)v->spec.version, "mode", v->mode,
+                                              "mode_before", j->mode[0] ? j->mode : v->mode));
+    deploy_next(j);
 }
 
 /* A function sees the content that there was when its host was started. */
-static void deploy_users(struct gateway *gw, struct job *j)
+static void deploy_next(struct job *j)
 {
     char reason[128];
+    struct gw_function *f = j->next;
+    while (f && !uses(j->gw, f, j->name))
+        f = gw_function_next(f);
+    if (!f) {
+        answer_put(j);
+        return;
+    }
+    j->next = gw_function_next(f);
     snprintf(reason, sizeof reason, "secret '%s' was replaced", j->name);
-    j->pending = 1; /* until all are begun */
-    for (struct gw_function *f = gw->functions; j->replaced && f; f = gw_function_next(f))
-        if (uses(gw, f, j->name)) {
-            j->pending++;
-            gw_deploy_anew(f, reason, on_deployed, j);
-        }
-    finished_one(j);
+    snprintf(j->mode, sizeof j->mode, "%s", f->current ? f->current->mode : "");
+    gw_deploy_anew(j->gw, f, j->asked_ns, reason, on_deployed, j);
 }
 
 static void on_put(struct gateway *gw, void *ctx, struct gw_answer *a)
@@ -121,7 +136,8 @@ static void on_put(struct gateway *gw, void *ctx, struct gw_answer *a)
     }
     j->replaced = strcmp(a->error, PV_SECRET_REPLACED) == 0;
     j->deployed = json_array();
-    deploy_users(gw, j);
+    j->next = j->replaced ? gw->functions : NULL;
+    deploy_next(j);
 }
 
 static json_t *secrets_json(struct pv_reader *r)
@@ -222,6 +238,7 @@ void gw_secret_put(struct gw_conn *c)
         struct pv_err err = PV_ERR_INIT;
         uint64_t tag;
         snprintf(j->name, sizeof j->name, "%s", name);
+        j->asked_ns = pv_now_mono_ns();
         gw_supervisor_init(c->gw, &m, PV_SUP_SECRET_PUT, &tag);
         pv_buf_str(&m.body, name);
         pv_buf_bytes(&m.body, content, (size_t)len);

@@ -65,6 +65,7 @@ int gw_version_start(struct gw_version *v, struct pv_err *err)
 {
     int rc = ask_start(v, err);
     v->ask_again = gw_supervisor_busy(rc);
+    v->asked_ns = rc == 0 ? pv_now_mono_ns() : 0;
     return v->ask_again ? 0 : rc;
 }
 

@@ -476,10 +476,50 @@ def replaced_secrets(p):
     told = p.cli("secret", "create", "turning", stdin=b"good").stdout
     assert told.startswith(b"replaced secret turning\n") and b"deployed picky version" in told, told
     assert both() == [b"good\n", b"good\n"]
+    # several at once, and one while a deployment is under way: all reach what they have to
+    token = (p.state / "admin.token").read_text().strip()
+    p.request("POST", "/system/scale-function/turns", json.dumps({"serviceName": "turns", "replicas": 0}),
+              headers={"Authorization": f"Bearer {token}"})
+    puts = [lambda n=n: p.cli("secret", "create", "turning", "--json", stdin=f"n{n}".encode())
+            for n in range(4)]
+    together(puts + [lambda: p.deploy("more", PROGRAMS / "echo", "--secret", "turning")], 5)
+    until(lambda: p.json("describe", "turns")["provost"]["instances_prepared"] == 0, "it was not scaled to zero")
+    seen = both()
+    assert seen[0] == seen[1] and seen[0] in (b"n0\n", b"n1\n", b"n2\n", b"n3\n"), seen
+    p.cli("remove", "more")
+    # what waits on the same connection finds the function free
+    body = b'{"name":"turning","value":"last"}'
+    name = b'{"functionName":"turns"}'
+    head = f"Host: x\r\nAuthorization: Bearer {token}\r\nContent-Length: ".encode()
+    answers = exchange(p, b"PUT /system/secrets HTTP/1.1\r\n" + head + b"%d\r\n\r\n%b" % (len(body), body)
+                       + b"DELETE /system/functions HTTP/1.1\r\nConnection: close\r\n" + head
+                       + b"%d\r\n\r\n%b" % (len(name), name))
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"202"], answers
+    p.script("turns", read + "cat; echo $k\n", "--secret", "turning")
     for name in ("turns", "picky"):
         p.cli("remove", name)
     p.cli("secret", "remove", "turning")
     assert p.cli("secret", "create", "turning", stdin=b"x").stdout == b"created secret turning\n"
+
+
+def replaced_together(p):
+    """Functions that take long to come to their first read keep the way in which they are prepared, however
+    many use the secret."""
+    p.cli("secret", "create", "shared", stdin=b"old")
+    slow = p.dir / "slow.py"
+    slow.write_text("import time, sys\nwhile time.process_time() < 0.3: pass\nsys.stdin.read()\n"
+                    "print(open('/var/openfaas/secrets/shared').read(), end='')\n")
+    names = [f"slow{n}" for n in range(6)]
+    for name in names:
+        p.deploy(name, slow, "--secret", "shared", "--class", "process", "--", "/usr/bin/python3",
+                 "/function/slow.py")
+    before = {n: p.json("describe", n)["provost"]["mode"] for n in names}
+    done = json.loads(p.cli("secret", "create", "shared", "--json", stdin=b"new").stdout)["deployed"]
+    assert {d["name"]: d["mode"] for d in done} == before, (before, done)
+    for name in names:
+        assert p.request("POST", f"/function/{name}", "")[1] == b"new"
+        p.cli("remove", name)
+    p.cli("secret", "remove", "shared")
 
 
 def main_run():
@@ -494,7 +534,8 @@ def main_run():
                  "--cgi")
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
         for step in (confined, half_closed, pipelined, smuggled, small_print, sizes, cgi, proxy, calls,
-                     imports, secrets, replaced_secrets, options_in_vain,
+                     imports, secrets, replaced_secrets,
+                     replaced_together, options_in_vain,
                      last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)

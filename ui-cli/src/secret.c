@@ -92,10 +92,18 @@ static void show_created(const char *name, const json_t *done)
            cli_escape_str(name, shown, sizeof shown));
     json_array_foreach(json_object_get(done, "deployed"), i, f)
     {
-        const char *function = json_string_value(json_object_get(f, "name"));
-        printf("deployed %s version %lld, which uses it\n",
-               cli_escape_str(function ? function : "?", shown, sizeof shown),
-               (long long)json_integer_value(json_object_get(f, "version")));
+        const char *function, *mode, *before;
+        json_int_t version;
+        if (json_unpack((json_t *)(uintptr_t)f, "{s:s, s:I, s:s, s:s}", "name", &function,
+                        "version", &version, "mode", &mode, "mode_before", &before) < 0)
+            continue;
+        printf("deployed %s version %lld (%s), which uses it\n",
+               cli_escape_str(function, shown, sizeof shown), (long long)version, mode);
+        if (strcmp(mode, before) != 0)
+            fprintf(stderr,
+                    "provost: %s was prepared by %s before and is by %s now: see 'provost "
+                    "describe'\n",
+                    shown, before, mode);
     }
 }
 
@@ -136,8 +144,10 @@ static int secret_create(struct cli *cli, int argc, char **argv)
     int rc = cli_admin(cli, "POST", "/system/secrets", body, what, &done);
     if (rc != CLI_OK)
         return rc;
-    if (cli->json)
+    if (cli->json) {
+        (void)json_object_set_new(done, "created", json_string(name));
         return cli_print_json(cli, json_incref(done));
+    }
     show_created(name, done);
     return cli_flush();
 }
