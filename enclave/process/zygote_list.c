@@ -102,7 +102,10 @@ static void add_privileges(struct pv_zygote_list *l)
     /* A new user namespace comes with a full bounding set, and to empty it takes 41 calls. No exec
      * adds a capability: not for being root by these, not for a file's by its mount (nosuid), and
      * neither by no-new-privileges. */
-    CALL(l, SYS_prctl, PR_SET_SECUREBITS, SECURE_ALL_LOCKS | (SECURE_ALL_BITS & ~SECBIT_KEEP_CAPS));
+    CALL(l, SYS_prctl, PR_SET_SECUREBITS,
+         SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+             SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+             SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
     CALL(l, SYS_capset, place(l, &h, sizeof h), place(l, none, sizeof none));
 }
 

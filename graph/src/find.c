@@ -94,6 +94,17 @@ static int add_named(struct pv_graph *g, const char *text, struct pv_graph_ids *
                    text, 0, ids, err);
 }
 
+/* All versions of a function. '@' and 'A' are neighbours. */
+static int add_versions(struct pv_graph *g, const char *text, struct pv_graph_ids *ids,
+                        struct pv_err *err)
+{
+    return add_all(g,
+                   "SELECT o.id FROM str s JOIN obj o ON o.name = s.id WHERE s.text >= ?1 || '@'"
+                   " AND s.text < ?1 || 'A' AND o.type = 2 ORDER BY 1",
+                   text, 0, ids, err);
+}
+_Static_assert(PV_N_FUNCTION == 2, "as in SQL");
+
 /* What an event brought about. What a connection brought back is not where its data went. */
 static int add_event(struct pv_graph *g, uint64_t seq, enum pv_graph_side side,
                      struct pv_graph_ids *ids, struct pv_err *err)
@@ -157,6 +168,8 @@ int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side si
     }
     if (found.n == 0)
         PV_TRY(add_named(g, text, &found, err));
+    if (found.n == 0)
+        PV_TRY(add_versions(g, text, &found, err));
     if (found.n == 0)
         PV_TRY(explain_event(g, text, err));
     if (found.n == 0)
@@ -234,7 +247,6 @@ static int bind_find(sqlite3_stmt *st, const struct pv_graph_find *q, struct pv_
     (void)sqlite3_bind_int(st, 2, type);
     pv_bind_u64(st, 3, q->since_ns);
     (void)sqlite3_bind_int(st, 4, q->all);
-    pv_bind_u64(st, 5, q->limit ? q->limit : FIND_DEFAULT);
     return 0;
 }
 
@@ -243,6 +255,7 @@ int pv_graph_find(struct pv_graph *g, const struct pv_graph_find *q, struct pv_g
 {
     pv_autostmt sqlite3_stmt *st = NULL;
     pv_auto_reach struct pv_reach *set = NULL;
+    uint64_t limit = q->limit ? q->limit : FIND_DEFAULT, matched = 0;
     int rc;
     PV_TRY(pv_reach_new(&set, err));
     PV_TRY(pv_db_prepare(
@@ -255,11 +268,15 @@ int pv_graph_find(struct pv_graph *g, const struct pv_graph_find *q, struct pv_g
         "  OR (o.type = 5 AND instr(sf.text, ?1)) OR 'n' || n.id = ?1 OR 'e' || n.seq = ?1)"
         " AND (?2 = 0 OR o.type = ?2) AND e.time_ns >= ?3 AND (?4 OR NOT o.flags & 1)"
         " AND (?2 <> 0 OR ?4 OR o.type NOT IN (8, 9, 10))"
-        " GROUP BY o.id ORDER BY max(n.id) DESC LIMIT ?5",
+        " GROUP BY o.id ORDER BY max(n.id) DESC",
         err));
     PV_TRY(bind_find(st, q, err));
-    while ((rc = pv_db_step(st, err)) == 1)
-        PV_TRY(pv_reach_add(set, pv_col_u64(st, 0), 0, err));
+    for (; (rc = pv_db_step(st, err)) == 1; matched++)
+        if (matched < limit)
+            PV_TRY(pv_reach_add(set, pv_col_u64(st, 0), 0, err));
     PV_TRY(rc);
-    return pv_graph_collect(g, set, ret, err);
+    PV_TRY(pv_graph_collect(g, set, ret, err));
+    ret->matched = matched;
+    ret->basis.truncated = matched > limit;
+    return 0;
 }

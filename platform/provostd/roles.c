@@ -194,7 +194,8 @@ int pv_role_launch(struct pv_supervisor *s, struct pv_role *r,
             pv_role_kill(r);
         else if (r->complained_ns)
             pv_log(PV_LOG_INFO, "%s could be started again", r->name);
-        r->complained_ns = 0;
+        if (rc == 0)
+            r->complained_ns = 0;
         return pv_wrap(err, rc, "start %s", r->name);
     }
     pv_channel_done(&r->channel);

@@ -5,6 +5,7 @@ both checkers agree, attached archives bring all of it back, and the graph says 
 import json
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -148,6 +149,10 @@ def main():
         r = p.cli("verify", check=False)
         assert r.returncode == 3 and f"'{moved}'".encode() in r.stderr, r
         assert json.loads(p.cli("audit", "attach", "--json", second).stdout)["graph_lacks_them"]
+        with sqlite3.connect(p.state / "graph" / "graph.db") as db:  # of an older version
+            db.execute("PRAGMA user_version = 1")
+        r = p.cli("audit", "attach", "--json", second)
+        assert json.loads(r.stdout)["graph_lacks_them"] and b"cannot be read" in r.stderr, r
         made = p.cli("graph", "rebuild", "--json")
         assert json.loads(made.stdout)["first_event"] == 0 and made.stderr == b"", made
         assert p.cli("graph", "digest").stdout == digest

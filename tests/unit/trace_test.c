@@ -122,6 +122,10 @@ static void ids_are_accepted(void **state)
     must(pv_graph_resolve(g, "n3", PV_SIDE_ANY, &ids, &err), &err);
     assert_int_equal(ids.v[0], 3);
     must(pv_graph_resolve(g, "e5", PV_SIDE_ANY, &ids, &err), &err);
+    ids.n = 0;
+    must(pv_graph_resolve(g, "fetch-image", PV_SIDE_ANY, &ids, &err), &err);
+    assert_int_equal(ids.n, 1);
+    assert_int_equal(pv_graph_resolve(g, "fetch-imag", PV_SIDE_ANY, &ids, &err), -ENOENT);
     assert_int_equal(pv_graph_resolve(g, "n999999", PV_SIDE_ANY, &ids, &err), -ENOENT);
     assert_int_equal(pv_graph_resolve(g, "'; DROP TABLE node", PV_SIDE_ANY, &ids, &err), -ENOENT);
     pv_graph_close(g);
@@ -147,6 +151,24 @@ static int hear(void *ctx, const struct pv_graph_moment *m)
     h->under_way |= strstr(m->text, "EINPROGRESS") != NULL;
     h->refusals += pv_event_is_refusal(m->event);
     return 0;
+}
+
+static void a_cut_list_says_so(void **state)
+{
+    (void)state;
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_graph *g = graph_told(&story, STORY_BY_TIME);
+    pv_auto_graph_result struct pv_graph_result all = {0};
+    pv_auto_graph_result struct pv_graph_result cut = {0};
+    must(pv_graph_find(g, &(struct pv_graph_find){.type = "file"}, &all, &err), &err);
+    assert_true(all.n_nodes > 2);
+    assert_int_equal(all.matched, all.n_nodes);
+    assert_false(all.basis.truncated);
+    must(pv_graph_find(g, &(struct pv_graph_find){.type = "file", .limit = 2}, &cut, &err), &err);
+    assert_int_equal(cut.n_nodes, 2);
+    assert_int_equal(cut.matched, all.matched);
+    assert_true(cut.basis.truncated);
+    pv_graph_close(g);
 }
 
 static void timeline_tells_in_order(void **state)
@@ -205,6 +227,7 @@ int main(void)
         cmocka_unit_test(response_is_traced_back_to_the_client),
         cmocka_unit_test(path_holds_the_chain_without_a_witness),
         cmocka_unit_test(ids_are_accepted),
+        cmocka_unit_test(a_cut_list_says_so),
         cmocka_unit_test(timeline_tells_in_order),
         cmocka_unit_test(what_was_refused_is_not_told_as_done),
         cmocka_unit_test(workflow_holds_its_four_calls),

@@ -137,7 +137,7 @@ static int await(int log_fd, uint64_t end, struct pv_err *err)
 
 static int tell(struct cli *cli, const char *file, const struct pv_archive_info *info, bool done)
 {
-    fprintf(stderr, "provost: the graph keeps what it has of them; one made by 'provost graph "
+    fprintf(stderr, "provost: the graph keeps what it has of them; one made anew by 'provost graph "
                     "rebuild' has it only while the archive is attached\n");
     if (cli->json)
         return cli_print_json(cli, json_pack("{s:s, s:I, s:I, s:b}", "archive", file, "first",
@@ -243,10 +243,16 @@ int audit_attach(struct cli *cli, int argc, char **argv)
         return cli_report(&err);
     char graph[PV_PATH_MAX];
     uint64_t begins = 0;
-    if (cli_graph_path(cli, graph, &err) < 0 || cli_graph_first(graph, &begins, &err) < 0)
-        return cli_report(&err);
-    bool rebuild = begins > info.first;
-    if (rebuild)
+    /* it is attached, whatever state the graph is in */
+    bool unreadable =
+        cli_graph_path(cli, graph, &err) < 0 || cli_graph_first(graph, &begins, &err) < 0;
+    bool rebuild = unreadable || begins > info.first;
+    if (unreadable)
+        fprintf(stderr,
+                "provost: the graph cannot be read (%s): 'provost graph rebuild' makes it "
+                "anew, with what is attached\n",
+                err.text);
+    else if (rebuild)
         fprintf(stderr,
                 "provost: the graph begins at e%" PRIu64 ": 'provost graph rebuild' takes in what "
                 "is attached\n",

@@ -91,6 +91,13 @@ static int scan_log(struct cli *cli, const struct audit_args *a,
     return 0;
 }
 
+static void say_cut(uint64_t shown, uint64_t matched)
+{
+    if (shown < matched)
+        fprintf(stderr, "the newest %" PRIu64 " of %" PRIu64 "; --limit 0 shows all\n", shown,
+                matched);
+}
+
 static int show_events(const struct cli *cli, const struct found *f,
                        const struct pv_graph_basis *basis)
 {
@@ -110,9 +117,7 @@ static int show_events(const struct cli *cli, const struct found *f,
         return cli_print_json(cli, json_pack("{s:o, s:I, s:o}", "events", events, "matched",
                                              (json_int_t)f->n, "basis", cli_basis_json(basis)));
     int rc = cli_flush();
-    if (shown < f->n)
-        fprintf(stderr, "the newest %" PRIu64 " of %" PRIu64 "; --limit 0 shows all\n", shown,
-                f->n);
+    say_cut(shown, f->n);
     cli_basis_print(stderr, basis);
     return rc;
 }
@@ -147,11 +152,14 @@ static int find_nodes(const struct cli *cli, const struct audit_args *a, struct 
         return cli_report(&err);
     int rc = CLI_OK;
     if (cli->json) {
-        rc = cli_print_json(cli, cli_result_json(&r));
+        json_t *o = cli_result_json(&r);
+        (void)json_object_set_new(o, "matched", json_integer((json_int_t)r.matched));
+        rc = cli_print_json(cli, o);
     } else {
         if (r.n_nodes > 0)
             cli_nodes_print(cli, &r);
         rc = cli_flush();
+        say_cut(r.n_nodes, r.matched);
         cli_basis_print(stderr, &r.basis);
     }
     return rc == CLI_OK && r.n_nodes == 0 ? cli_error(CLI_NOT_FOUND, "nothing matches") : rc;

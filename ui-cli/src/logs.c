@@ -19,6 +19,7 @@ enum {
     FOLLOW_LINES = 10000,
     FOLLOW_PAUSE_MS = 300,
     TIMEOUT_MS = 60000,
+    TAIL_MAX = 10000, /* as the gateway has it */
 };
 
 struct logs {
@@ -35,7 +36,7 @@ struct logs {
 };
 
 static const struct argp_option options[] = {
-    {"tail", OPT_TAIL, "N", 0, "Only the last N lines (100)", 1},
+    {"tail", OPT_TAIL, "N", 0, "Only the last N lines (100) of the last MiB; 10000 at most", 1},
     {"since", OPT_SINCE, "WHEN", 0, "Only since then: 10m (ago), or a time in UTC", 1},
     {"follow", OPT_FOLLOW, NULL, 0, "Go on with what comes, until interrupted", 1},
     {0},
@@ -47,8 +48,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct pv_err err = PV_ERR_INIT;
     switch (key) {
     case OPT_TAIL:
-        if (cli_parse_count(arg, 1000000, &l->tail, &err) < 0)
+        if (cli_parse_count(arg, TAIL_MAX, &l->tail, &err) < 0)
             argp_error(state, "--tail: %s", err.text);
+        if (l->tail == 0)
+            argp_error(state, "--tail: 0 lines are none: give a number from 1 to %d", TAIL_MAX);
         return 0;
     case OPT_SINCE:
         if (cli_parse_moment(arg, pv_now_real_ns(), &l->since_ns, &err) < 0)

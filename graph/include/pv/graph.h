@@ -67,6 +67,7 @@ struct pv_graph_result {
     struct pv_graph_edge *edges; /* owned; by (src, seq, dst, rel) */
     size_t n_edges;
     struct pv_graph_basis basis;
+    uint64_t matched; /* of a find: how many there are, however many were asked for */
 };
 void pv_graph_result_done(struct pv_graph_result *r);
 static inline void pv_graph_result_cleanup_(struct pv_graph_result *r)
