@@ -239,18 +239,34 @@ static const char *in_vain(const struct pv_spec *s, enum pv_mode mode)
     return "";
 }
 
+/* What a program does without that is a micro-VM's because its deployment insists. */
+static const char *lost(const struct pv_snapshot_facts *f)
+{
+#define VARIABLES                                                                                  \
+    "; the variables of a request do not reach it, because it has copied its environment before "  \
+    "it reads stdin"
+#define PROGRAMS "; it tried to start another program before it reads stdin, which was refused"
+    return f->without_variables && f->without_programs ? VARIABLES PROGRAMS
+           : f->without_variables                      ? VARIABLES
+           : f->without_programs                       ? PROGRAMS
+                                                       : "";
+#undef VARIABLES
+#undef PROGRAMS
+}
+
 static void decide(struct pv_host *h, enum pv_mode mode, const char *reason)
 {
-    const char *unknown =
-        mode == PV_MODE_MICROVM ? h->domain->class->snapshot(h->domain)->unknown : "";
+    static const struct pv_snapshot_facts none;
+    const struct pv_snapshot_facts *f =
+        mode == PV_MODE_MICROVM ? h->domain->class->snapshot(h->domain) : &none;
     char text[512];
 
     h->mode = mode;
     h->decided = true;
-    (void)snprintf(text, sizeof text, "%s%s%s%s%s", reason, h->unfit[0] ? " (no microvm: " : "",
-                   h->unfit, h->unfit[0] ? ")" : "", in_vain(&h->spec, mode));
+    (void)snprintf(text, sizeof text, "%s%s%s%s%s%s", reason, h->unfit[0] ? " (no microvm: " : "",
+                   h->unfit, h->unfit[0] ? ")" : "", in_vain(&h->spec, mode), lost(f));
     pv_log(PV_LOG_INFO, "instances are prepared by %s: %s", pv_mode_name(mode), text);
-    pv_gateway_ready(h, text, unknown);
+    pv_gateway_ready(h, text, f->unknown);
 }
 
 static int seal_and_tell(struct pv_host *h, struct pv_err *err)
@@ -281,9 +297,6 @@ static const char *why_this_mode(const struct pv_host *h, enum pv_mode mode)
 {
     if (mode == PV_MODE_MICROVM && h->spec.class == PV_CLASS_AUTO)
         return "it has a snapshot at its first read of stdin";
-    if (mode == PV_MODE_MICROVM && h->domain->class->snapshot(h->domain)->without_variables)
-        return "the deployment says so; the variables of a request do not reach it, because it has "
-               "copied its environment before it reads stdin";
     return mode != PV_MODE_MICROVM && h->probed ? "it can be forked at its first read of stdin"
                                                 : "the deployment says so";
 }

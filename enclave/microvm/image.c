@@ -94,6 +94,9 @@ int pv_microvm_image(struct pv_microvm_domain *d, struct pv_err *err)
         PV_TRY(make(d, &spec, err));
         d->facts.without_variables = true;
     }
+    if (d->report.wanted_process && s->class == PV_CLASS_AUTO)
+        return pv_refuse(err, ENOTSUP, "it tried to start another program before it reads stdin");
     describe(d);
+    d->facts.without_programs = d->report.wanted_process;
     return 0;
 }

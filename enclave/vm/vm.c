@@ -365,6 +365,7 @@ static void report_start(const struct pv_vm *vm, struct pv_vm_report *report)
 {
     report->n_unknown = vm->n_unknown;
     memcpy(report->unknown, vm->unknown, sizeof report->unknown);
+    report->wanted_process = vm->wanted_process;
     report->threads = vm->process.n_threads;
     report->image_bytes = vm->memory.n_used * PV_PAGE;
     report->start_ns = pv_now_mono_ns() - vm->wall_start_ns;

@@ -81,6 +81,23 @@ def no_placeholder_is_shown(p):
     assert "variables" in describe(p, "variables")["reason"], describe(p, "variables")
 
 
+def what_is_refused_before_the_snapshot_is_told(p):
+    """Who insists on a micro-VM hears what its program went without; with auto it becomes a process."""
+    handler = p.dir / "early.py"
+    handler.write_text("import os, sys\ntry:\n    os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)\n"
+                       "    did = 'did'\nexcept OSError as e:\n    did = type(e).__name__\n"
+                       "sys.stdin.read()\nprint(did)\n")
+    run = ("--", "/usr/bin/python3", "/function/early.py")
+    r = p.deploy("early", handler, "--class", "microvm", *run)
+    assert b"tried to start another program before it reads stdin" in r.stderr, r
+    assert {"fork", "vfork", "clone"} & set(p.cli("describe", "early", "--syscalls").stdout.decode().split())
+    assert p.request("POST", "/function/early", "x")[1] == b"BlockingIOError\n"
+    p.deploy("early", handler, *run)
+    about = describe(p, "early")
+    assert about["mode"] != "microvm", about
+    assert p.request("POST", "/function/early", "x")[1] == b"did\n"
+
+
 def a_killed_host_leaves_a_gap(p):
     """What a micro-VM did and its host could not record any more is counted in the log."""
     handler = p.dir / "spin.py"
@@ -152,6 +169,7 @@ def main():
         misfits_are_processes(p)
         a_late_misfit_moves(p)
         no_placeholder_is_shown(p)
+        what_is_refused_before_the_snapshot_is_told(p)
         a_killed_host_leaves_a_gap(p)
         p.stop()
         p.cli("verify")

@@ -378,13 +378,15 @@ static void warn_of_class(const char *name, const json_t *ext)
     const char *prepare = json_string_value(json_object_get(ext, "prepare"));
     const char *reason = json_string_value(json_object_get(ext, "reason"));
     const char *loss = reason ? strstr(reason, "the variables of a request do not") : NULL;
+    if (reason && !loss)
+        loss = strstr(reason, "it tried to start another program before");
     char shown[160];
     char shown_loss[256];
     if (!mode || !*mode || !finish || !prepare)
         return;
     bool microvm = strcmp(mode, "microvm") == 0;
     cli_escape_str(name, shown, sizeof shown);
-    if (loss)
+    if (loss && microvm)
         fprintf(stderr, "provost: %s: %s; --class auto would run it as a process\n", shown,
                 cli_escape_str(loss, shown_loss, sizeof shown_loss));
     if (!microvm && strcmp(finish, "exit") != 0)

@@ -76,6 +76,7 @@ struct pv_snapshot_facts {
     uint64_t bytes, threads, start_ns;
     bool without_variables; /* a request's do not reach the program, which has copied its
                                environment */
+    bool without_programs;  /* it tried to start another one, in vain */
     char unknown[512];      /* names of system calls that it tried in vain, with spaces between */
 };
 

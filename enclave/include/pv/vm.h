@@ -170,7 +170,9 @@ struct pv_vm_report {
     uint8_t measurement[PV_VM_HASH_BYTES]; /* SHA-256 over root hash, program, limits, files, memory
                                               (arguments and environment in it), registers */
     unsigned n_unknown;
-    uint16_t unknown[PV_VM_UNKNOWN_MAX]; /* system calls answered with ENOSYS, each once */
+    uint16_t unknown[PV_VM_UNKNOWN_MAX]; /* system calls that it tried in vain: there are none
+                                            such, or no program may; each once */
+    bool wanted_process;     /* among them one that starts another program */
     bool env_taken;          /* the program has copied or looked up its environment before its first
                                 read: variables of a run may not reach it */
     unsigned threads;        /* at the snapshot */

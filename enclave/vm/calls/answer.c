@@ -77,16 +77,22 @@ static void trace(struct pv_vm *vm, int tid, const struct pv_call_entry *e, uint
     vm->hooks.trace(vm->hooks.ctx, tid, l.text);
 }
 
-static void note_unknown(struct pv_vm *vm, uint64_t nr)
+bool pv_call_in_vain(struct pv_vm *vm, uint64_t nr)
 {
     uint16_t shown = nr > UINT16_MAX ? UINT16_MAX : (uint16_t)nr;
 
     for (unsigned i = 0; i < vm->n_unknown; i++)
         if (vm->unknown[i] == shown)
-            return;
+            return false;
     if (vm->n_unknown < PV_VM_UNKNOWN_MAX)
         vm->unknown[vm->n_unknown++] = shown;
-    pv_vm_tell(vm, PV_VM_EVENT_UNKNOWN, "", "", (int64_t)nr);
+    return true;
+}
+
+static void note_unknown(struct pv_vm *vm, uint64_t nr)
+{
+    if (pv_call_in_vain(vm, nr))
+        pv_vm_tell(vm, PV_VM_EVENT_UNKNOWN, "", "", (int64_t)nr);
 }
 
 int64_t pv_call_answer(struct pv_vm *vm, struct pv_thread *t)

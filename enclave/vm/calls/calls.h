@@ -23,6 +23,9 @@ const struct pv_call_entry *pv_call_entry(uint64_t nr);
 
 /* Answers the call in t->nr and t->args: the result, PV_CALL_WAIT or PV_CALL_DONE. */
 int64_t pv_call_answer(struct pv_vm *vm, struct pv_thread *t);
+/* Notes for the report that the program made that call and no program here may; false: it has
+ * been noted already. */
+bool pv_call_in_vain(struct pv_vm *vm, uint64_t nr);
 
 /* The absolute CLOCK_MONOTONIC time of a timeout that begins now; at least 1. */
 uint64_t pv_call_until(uint64_t timeout_ns);

@@ -23,6 +23,7 @@ int64_t call_eperm(struct pv_vm *vm, struct pv_thread *t, const uint64_t *a)
 {
     (void)a;
     vm->wanted_process = vm->wanted_process || t->nr == SYS_execve || t->nr == SYS_execveat;
+    (void)pv_call_in_vain(vm, t->nr);
     pv_vm_tell(vm, PV_VM_EVENT_DENIED, pv_vm_call_name(t->nr), "", -EPERM);
     return -EPERM;
 }

@@ -28,6 +28,7 @@ int64_t call_fork(struct pv_vm *vm, struct pv_thread *t, const uint64_t *a)
 {
     (void)a;
     vm->wanted_process = true;
+    (void)pv_call_in_vain(vm, t->nr);
     pv_vm_tell(vm, PV_VM_EVENT_DENIED, pv_vm_call_name(t->nr), "", -EAGAIN);
     return -EAGAIN; /* as at a limit of processes */
 }
