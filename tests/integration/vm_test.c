@@ -484,44 +484,43 @@ static void clones_run_on_threads(void **state)
 
 /* ---- ends ---- */
 
+/* Makes an image of what has none; why not, for the error that was expected. */
+static const char *why_not(const char **argv, uint64_t memory_bytes, int expected)
+{
+    static struct pv_vm_report report;
+    struct pv_vm_spec spec = vm_spec(argv);
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_vm_image *image;
+
+    spec.limits.memory_bytes = memory_bytes ? memory_bytes : spec.limits.memory_bytes;
+    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), expected);
+    return report.why_not;
+}
+
 static void what_it_was_refused_is_told(void **state)
 {
     const char *argv[] = {"/bin/sh", "-c", "/bin/true; read x", NULL};
-    struct pv_vm_spec spec = vm_spec(argv);
-    struct pv_err err = PV_ERR_INIT;
-    struct pv_vm_report report;
-    struct pv_vm_image *image;
 
     (void)state;
-    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
-    assert_non_null(strstr(report.why_not, "tried to start another program"));
+    assert_non_null(strstr(why_not(argv, 0, -ECANCELED), "tried to start another program"));
     argv[2] = "exec /bin/true";
-    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
-    assert_non_null(strstr(report.why_not, "tried to start another program"));
+    assert_non_null(strstr(why_not(argv, 0, -ECANCELED), "tried to start another program"));
     argv[2] = "read x";
-    spec.limits.memory_bytes = 1 << 20;
-    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
-    assert_non_null(strstr(report.why_not, "refused memory"));
+    assert_non_null(strstr(why_not(argv, 1 << 20, -ECANCELED), "refused memory"));
 }
 
 static void a_program_that_does_not_read_is_no_image(void **state)
 {
     const char *argv[] = {"/bin/true", NULL};
-    struct pv_vm_spec spec = vm_spec(argv);
-    struct pv_err err = PV_ERR_INIT;
-    struct pv_vm_report report;
-    struct pv_vm_image *image;
+    const char *why = why_not(argv, 0, -ECANCELED);
 
     (void)state;
-    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ECANCELED);
-    assert_non_null(strstr(report.why_not, "before it read its request"));
-    assert_null(strstr(report.why_not, "; it "));
+    assert_non_null(strstr(why, "before it read its request"));
+    assert_null(strstr(why, "; it "));
     argv[0] = "/nowhere";
-    spec = vm_spec(argv);
-    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -ENOENT);
+    (void)why_not(argv, 0, -ENOENT);
     argv[0] = "/etc/passwd";
-    spec = vm_spec(argv);
-    assert_int_equal(pv_vm_image_make(&spec, NULL, &image, &report, &err), -EACCES);
+    (void)why_not(argv, 0, -EACCES);
 }
 
 static void limits_hold(void **state)
