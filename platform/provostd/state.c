@@ -241,7 +241,9 @@ int pv_state_explain_room(const struct pv_state *s, int rc, struct pv_err *err)
                      "the state directory '%s' is full: %u KiB are needed, %llu KiB are free%s; "
                      "make room there",
                      s->path, PV_RING_FILE_BYTES >> 10, (unsigned long long)there >> 10,
-                     rc == -EDQUOT ? " but a quota is used up" : "");
+                     rc == -EDQUOT                 ? " but a quota is used up"
+                     : there >= PV_RING_FILE_BYTES ? " but no more files can be made"
+                                                   : "");
 }
 
 void pv_state_close(struct pv_state *s)
