@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/securebits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -99,13 +98,9 @@ static void add_privileges(struct pv_zygote_list *l)
 
     memset(none, 0, sizeof none);
     CALL(l, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-    /* A new user namespace comes with a full bounding set, and to empty it takes 41 calls. No exec
-     * adds a capability: not for being root by these, not for a file's by its mount (nosuid), and
-     * neither by no-new-privileges. */
-    CALL(l, SYS_prctl, PR_SET_SECUREBITS,
-         SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-             SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-             SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
+    /* a new user namespace comes with a full bounding set */
+    for (uint64_t cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+        CALL(l, SYS_prctl, PR_CAPBSET_DROP, cap);
     CALL(l, SYS_capset, place(l, &h, sizeof h), place(l, none, sizeof none));
 }
 

@@ -437,7 +437,7 @@ def confined(p):
         assert p.json("describe", "show")["provost"]["mode"] == prepare
         text = p.request("POST", "/function/show", "/proc/self/status")[1].decode()
         facts = dict(line.split(":\t", 1) for line in text.splitlines())
-        assert {facts[f"Cap{of}"] for of in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}, text
+        assert {facts[f"Cap{of}"] for of in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}, text
         assert (facts["Seccomp"], facts["NoNewPrivs"]) == ("2", "1"), text
     p.cli("remove", "show")
 

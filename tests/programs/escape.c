@@ -80,7 +80,6 @@ static int spare_descriptors(void)
     return n;
 }
 
-/* What the bounding set would let an exec add is refused by no-new-privileges and nosuid mounts. */
 static int has_capabilities(void)
 {
     char line[256];
@@ -88,8 +87,7 @@ static int has_capabilities(void)
     int any = 0;
 
     while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "Cap", 3) && strncmp(line, "CapBnd", 6) != 0 &&
-            strtoull(line + 8, NULL, 16) != 0)
+        if (!strncmp(line, "Cap", 3) && strtoull(line + 8, NULL, 16) != 0)
             any = 1;
     if (f)
         fclose(f);
