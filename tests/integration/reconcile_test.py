@@ -2,11 +2,13 @@
 """`provost audit reconcile` on a platform with both classes of instances: what honest hosts say and
 what the outside witness saw agree, to the last connection."""
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import struct
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -47,7 +49,6 @@ def never_deployed(p):
     for _ in range(5):
         p.deploy("short", PROGRAMS / "echo", "--class", "process", "--concurrency", "8", "--prepared", "8")
         p.cli("remove", "short")
-
 
 
 def ask(p, name, body, expect):
@@ -131,6 +132,45 @@ def a_forged_log_is_found_out(p):
     assert told["invocation"] == found[0]["call"], (told, found)
 
 
+@contextlib.contextmanager
+def btrfs_subvolume(p):
+    """A directory that is a subvolume, whose files have another device in stat(2) than in the kernel; or None."""
+    image, top = p.dir / "btrfs.img", p.dir / "btrfs"
+    top.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(128 << 20)
+    run = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "check": False}
+    subprocess.run(["mkfs.btrfs", "-q", image], **{**run, "check": True})
+    mounted = subprocess.run(["mount", "-o", "loop", image, top], **run)
+    if mounted.returncode != 0:
+        print("btrfs is left out:", mounted.stdout.decode().strip())
+        yield None
+        return
+    try:
+        subprocess.run(["btrfs", "subvolume", "create", top / "root"], **{**run, "check": True})
+        yield top / "root"
+    finally:
+        subprocess.run(["umount", top], check=True)
+
+
+def files_on_btrfs_are_found(p):
+    with btrfs_subvolume(p) as root:
+        if not root:
+            return
+        (root / "etc").mkdir()
+        (root / "etc/data").write_text("on btrfs")
+        assert (root / "etc/data").stat().st_dev != root.parent.stat().st_dev
+        p.start()
+        p.deploy("far", PROGRAMS / "show", "--class", "microvm", "--root", str(root))
+        before = pairs(p)["opens"]
+        ask(p, "far", "/etc/data", b"on btrfs")
+        p.cli("remove", "far")
+        p.stop()
+        told = reconcile(p)
+        assert "the two accounts agree" in told, told
+        assert pairs(p)["opens"] == before + 1, (before, told)
+
+
 def main():
     kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
     if kvm and "thread" in os.environ.get("PV_SANITIZE", ""):
@@ -161,6 +201,7 @@ def main():
         assert bad.returncode == 2, bad
         a_forged_log_is_found_out(p)
         if kvm:
+            files_on_btrfs_are_found(p)
             p.start()
             a_dying_monitor_is_an_alarm(p)
             p.stop()

@@ -35,7 +35,7 @@ static void describe(const struct pv_files *f, pv_ref file, struct pv_files_even
     event->mode = node->mode;
     /* other numbers mean nothing outside */
     if (node->fs == PV_FS_TREE && node->special != PV_SPECIAL_MADE) {
-        event->dev = node->dev;
+        event->dev = node->disk;
         event->ino = node->ino;
     }
     event->size_bytes = (uint64_t)node->size;

@@ -53,6 +53,7 @@ struct pv_node {
     uint32_t pages; /* of content */
     uint32_t extra;
     uint64_t dev, ino, rdev;
+    uint64_t disk; /* of the tree: the device that probes see */
     int64_t size;
     int64_t blocks; /* of the tree: as the host counts; else from pages */
     struct timespec atime, mtime, ctime, btime;

@@ -1,12 +1,14 @@
 #include "files/tree.h"
-
+#include "files/filesystems.h"
 #include "files/path.h"
 #include "pv/own.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 /* Path of dentry beneath the root, "." for the root. */
 static int host_path(const struct pv_files *f, pv_ref dentry, const char *name, size_t len,
@@ -37,20 +39,27 @@ static int open_beneath(const struct pv_files *f, const char *path, int flags)
     return fd < 0 ? -errno : fd;
 }
 
-static void describe(struct pv_node *node, const struct stat *st)
+static struct timespec timespec_of(const struct statx_timestamp *t)
 {
-    node->uid = st->st_uid;
-    node->gid = st->st_gid;
-    node->nlink = (uint32_t)st->st_nlink;
-    node->dev = st->st_dev;
-    node->ino = st->st_ino;
-    node->rdev = st->st_rdev;
-    node->size = st->st_size;
-    node->blocks = st->st_blocks;
-    node->atime = st->st_atim;
-    node->mtime = st->st_mtim;
-    node->ctime = st->st_ctim;
-    node->btime = st->st_ctim;
+    return (struct timespec){.tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec};
+}
+
+static void describe(struct pv_node *node, const struct statx *st)
+{
+    node->uid = st->stx_uid;
+    node->gid = st->stx_gid;
+    node->nlink = st->stx_nlink;
+    node->dev = makedev(st->stx_dev_major, st->stx_dev_minor);
+    node->disk =
+        st->stx_mask & STATX_MNT_ID ? pv_filesystem_device(st->stx_mnt_id, node->dev) : node->dev;
+    node->ino = st->stx_ino;
+    node->rdev = makedev(st->stx_rdev_major, st->stx_rdev_minor);
+    node->size = (int64_t)st->stx_size;
+    node->blocks = (int64_t)st->stx_blocks;
+    node->atime = timespec_of(&st->stx_atime);
+    node->mtime = timespec_of(&st->stx_mtime);
+    node->ctime = timespec_of(&st->stx_ctime);
+    node->btime = node->ctime;
 }
 
 /* Text of a link goes with its node. */
@@ -75,23 +84,23 @@ static int keep_target(struct pv_files *f, pv_ref node, int fd)
 static int remember(struct pv_files *f, int fd, pv_ref *ret)
 {
     uint64_t next_ino = pv_state(f)->next_ino;
-    struct stat st;
+    struct statx st;
     pv_ref node;
     int rc = 0;
 
-    if (fstat(fd, &st) < 0)
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_MNT_ID, &st) < 0)
         return -errno;
     if (pv_state(f)->tree_nodes >= pv_state(f)->tree_nodes_max)
         pv_dentry_shrink(f);
     if (pv_state(f)->tree_nodes >= pv_state(f)->tree_nodes_max)
         return -ENOMEM;
-    node = pv_node_new(f, PV_FS_TREE, st.st_mode);
+    node = pv_node_new(f, PV_FS_TREE, st.stx_mode);
     if (!node)
         return -ENOMEM;
     pv_state_edit(f)->next_ino = next_ino; /* it has the host's number */
     pv_state_edit(f)->tree_nodes++;
     describe(pv_node_edit(f, node), &st);
-    if (S_ISLNK(st.st_mode))
+    if (S_ISLNK(st.stx_mode))
         rc = keep_target(f, node, fd);
     if (rc < 0)
         pv_node_discard(f, node);
