@@ -119,7 +119,10 @@ static int print_totals(const struct reconcile *r, const struct pv_reconcile_tot
     printf("%s", "told by both:");
     for (unsigned i = 0; i < PV_PAIR_KINDS; i++)
         printf("%s %" PRIu64 " %s", i ? "," : "", t->pairs[i], pv_pair_name((enum pv_pair_kind)i));
-    printf("\n%" PRIu64 " events from e%" PRIu64 " on: ", r->events, r->first);
+    printf("\n%" PRIu64 " events from e%" PRIu64 " on", r->events, r->first);
+    if (r->since)
+        printf(", judged from e%" PRIu64 " on", r->since);
+    printf("%s", ": ");
     if (t->findings)
         printf("%" PRIu64 " do not reconcile", t->findings);
     else
