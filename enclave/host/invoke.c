@@ -115,6 +115,8 @@ static struct pv_seat *find_seat(struct pv_host *h, const struct pv_request *r, 
         return NULL;
     if (mode != PV_MODE_MICROVM && !fits_first_read(r)) {
         mode = PV_MODE_EXEC;
+        if (s->instance && !s->made)
+            return NULL; /* to clear it is to wait for it */
         if (s->instance && s->instance->mode != PV_MODE_EXEC)
             pv_seat_clear(h, s, "too small for a request");
     }

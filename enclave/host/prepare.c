@@ -56,20 +56,22 @@ static void forget_zygote(struct pv_host *h, struct pv_seat *s)
 
 static void note_zygote(struct pv_host *h, struct pv_seat *s)
 {
-    struct pv_zygote_facts *z = &s->instance->zygote;
+    struct pv_zygote_facts z = s->instance->zygote;
     struct pv_err err = PV_ERR_INIT;
 
-    if (z->gone || z->pid)
+    s->instance->zygote = (struct pv_zygote_facts){.listener = -1};
+    if (z.gone || z.pid)
         forget_zygote(h, s);
-    if (!z->pid)
+    if (!z.pid)
         return;
     s->zygote = ++h->instances;
-    pv_record_zygote(h, s->zygote, z->pid, z->start_ticks);
-    if (z->gone) {
+    pv_record_zygote(h, s->zygote, z.pid, z.start_ticks);
+    if (z.gone) {
+        pv_close_fd_(&z.listener);
         forget_zygote(h, s);
         return;
     }
-    s->listener = PV_TAKE_FD(z->listener);
+    s->listener = z.listener;
     if (pv_watch(h, s->listener, PV_EV_ENDING, s->slot, EPOLLIN, &err) < 0) {
         pv_log(PV_LOG_ERROR, "%s", err.text);
         h->lost = true;
@@ -182,10 +184,29 @@ int pv_seat_fill(struct pv_host *h, struct pv_seat *s, enum pv_mode mode, struct
     return fill(h, s, mode, false, err);
 }
 
+/* The outside witness may have seen the processes of what is still being made. */
+static void tell_of_unmade(struct pv_host *h, struct pv_seat *s)
+{
+    const struct pv_domain_class *class = s->instance->domain->class;
+    struct pv_err err = PV_ERR_INIT;
+    int rc;
+
+    if (s->made || !class->await)
+        return;
+    class->await(s->instance);
+    rc = class->made(s->instance, &err);
+    note_zygote(h, s);
+    if (rc <= 0)
+        return;
+    s->made = true;
+    note_prepared(h, s);
+}
+
 void pv_seat_clear(struct pv_host *h, struct pv_seat *s, const char *reason)
 {
     struct pv_instance *i = s->instance;
 
+    tell_of_unmade(h, s);
     /* explicitly: a child that was just started may hold copies for a moment more */
     unwatch(h, i->stdin_fd);
     if (s->watched) {

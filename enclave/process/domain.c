@@ -145,6 +145,7 @@ const struct pv_domain_class pv_process_class = {
     .vacant = pv_process_vacant,
     .prepare = pv_process_prepare,
     .made = pv_process_made,
+    .await = pv_process_await,
     .ready = pv_process_ready,
     .asleep = pv_process_asleep,
     .examine = pv_process_examine,

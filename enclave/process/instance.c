@@ -241,9 +241,15 @@ int pv_process_made(struct pv_instance *instance, struct pv_err *err)
     settle(i);
     if (instance->pid == 0)
         return no_child(i, err);
-    d->slots[instance->slot].mounts_fd = hold_mounts(instance);
+    if (d->slots[instance->slot].mounts_fd < 0)
+        d->slots[instance->slot].mounts_fd = hold_mounts(instance);
     PV_TRY(describe(instance, err));
     return 1;
+}
+
+void pv_process_await(struct pv_instance *instance)
+{
+    pv_worker_wait(own(instance)->worker, &own(instance)->job);
 }
 
 bool pv_process_vacant(struct pv_domain *domain, unsigned slot)
@@ -437,7 +443,7 @@ void pv_process_destroy(struct pv_instance *instance)
         return;
     d = domain_of(instance);
     slot = &d->slots[instance->slot];
-    pv_worker_wait(i->worker, &i->job);
+    pv_process_await(instance);
     settle(i);
     if (!i->reaped && instance->pid > 0) {
         pv_process_kill(instance);

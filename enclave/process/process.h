@@ -74,6 +74,7 @@ struct pv_process_instance {
 PV_MUST_CHECK int pv_process_prepare(struct pv_domain *d, unsigned slot, enum pv_mode mode,
                                      bool probe, struct pv_instance **ret, struct pv_err *err);
 PV_MUST_CHECK int pv_process_made(struct pv_instance *i, struct pv_err *err);
+void pv_process_await(struct pv_instance *i);
 bool pv_process_vacant(struct pv_domain *d, unsigned slot);
 PV_MUST_CHECK int pv_process_ready(struct pv_instance *i, struct pv_err *err);
 bool pv_process_asleep(struct pv_instance *i, struct pv_err *why);

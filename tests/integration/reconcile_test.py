@@ -171,6 +171,24 @@ def files_on_btrfs_are_found(p):
         assert pairs(p)["opens"] == before + 1, (before, told)
 
 
+def what_is_being_made_is_told_of(p):
+    """A stop, and a request too large for what is being made, in the midst of it."""
+    for _ in range(2):
+        p.start()
+        p.deploy("short", PROGRAMS / "echo", "--class", "process", "--concurrency", "8", "--prepared", "8")
+        p.stop()
+        reconcile(p)
+    p.start()
+    big = {"X-Big": "a" * 9000}
+    answers = together([lambda i=i: p.request("POST", "/function/short", "x", big if i % 2 else {})[0]
+                        for i in range(24)], 24)
+    assert answers == [200] * 24, answers
+    assert [p.request("POST", "/function/short", "x")[0] for _ in range(16)] == [200] * 16
+    p.cli("remove", "short")
+    p.stop()
+    reconcile(p)
+
+
 def main():
     kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
     if kvm and "thread" in os.environ.get("PV_SANITIZE", ""):
@@ -200,6 +218,7 @@ def main():
         bad = p.cli("audit", "reconcile", "--since", "yesterday", check=False)
         assert bad.returncode == 2, bad
         a_forged_log_is_found_out(p)
+        what_is_being_made_is_told_of(p)
         if kvm:
             files_on_btrfs_are_found(p)
             p.start()

@@ -130,6 +130,8 @@ struct pv_domain_class {
     /* 1, once: it is made, its descriptors and its pid are set; 0: not yet; negative: it could not
      * be made and is to be reaped (which names the reason again) and destroyed. */
     int (*made)(struct pv_instance *i, struct pv_err *err);
+    /* Waits until made would not say 0. NULL: what is not made can be destroyed untold. */
+    void (*await)(struct pv_instance *i);
     /* 1: waits for its request; 0: not yet; negative: it could not be started. */
     int (*ready)(struct pv_instance *i, struct pv_err *err);
     /* Whether its first process sleeps for something other than its request; why says for what. */
