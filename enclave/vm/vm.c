@@ -253,6 +253,7 @@ static void begin(struct pv_vm *vm, const struct pv_vm_call *call, uint64_t dead
     vm->out_len = 0;
     vm->out_total = vm->err_total = vm->content_length = 0;
     vm->told_random = vm->told_clock = false;
+    vm->n_unknown = 0;
     vm->stats = (struct pv_vm_stats){
         .reset_ns = last.reset_ns, .scan_ns = last.scan_ns, .dirty_pages = last.dirty_pages};
     vm->machine.exits = 0;

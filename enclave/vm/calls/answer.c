@@ -108,7 +108,7 @@ int64_t pv_call_answer(struct pv_vm *vm, struct pv_thread *t)
         rc = e->fn(vm, t, args);
     else
         note_unknown(vm, nr);
-    if (rc == -ENOMEM)
+    if (rc == -ENOMEM && (nr == SYS_mmap || nr == SYS_mremap)) /* of others it may mean an address */
         vm->wanted_memory = true;
     if (vm->hooks.trace && rc != PV_CALL_WAIT)
         trace(vm, tid, e, nr, args, rc);
