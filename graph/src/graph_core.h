@@ -37,8 +37,6 @@ PV_MUST_CHECK int pv_graph_ids_add(struct pv_graph_ids *ids, uint64_t id, struct
 /* Nodes of the set, the edges among them, and the basis. */
 PV_MUST_CHECK int pv_graph_collect(struct pv_graph *g, const struct pv_reach *set,
                                    struct pv_graph_result *ret, struct pv_err *err);
-PV_MUST_CHECK int pv_graph_basis(struct pv_graph *g, uint64_t min_seq, uint64_t max_seq,
-                                 struct pv_graph_basis *ret, struct pv_err *err);
 /* A sentence about an event, printable, cut at cap. names gives object and process names. */
 void pv_sentence(struct pv_graph *g, const struct pv_event *e, char *out, size_t cap);
 /* An event that only tells how the runtime was loaded (files under /usr, executable mappings). */

@@ -52,6 +52,16 @@ def thief_is_found_out(p, stolen, *keys):
             assert found == other == "unknown-key", (rotations, key, found, other)
 
 
+def lists_say_whether_they_are_cut(p):
+    for what in (("--kind", "role-start"), ("echo",)):
+        whole, cut = (p.json("audit", "find", *what, "--limit", limit) for limit in ("0", "1"))
+        rows = "events" if len(what) == 2 else "nodes"
+        assert whole["matched"] == len(whole[rows]) > 1 and not whole["basis"]["truncated"], (what, whole)
+        assert cut["matched"] == whole["matched"] and len(cut[rows]) == 1, (what, cut)
+        assert cut["basis"]["truncated"], (what, cut)
+    assert not p.json("status")["basis"]["truncated"]
+
+
 def main():
     rng = random.Random(5)
     with Platform("--without-bpf") as p:
@@ -121,6 +131,7 @@ def main():
                 assert file.name != "bad"  # the fork is whole in itself, by the same key
             except checker.Bad as bad:
                 assert file.name == "bad" and bad.verdict == "not in the log", (file, bad)
+        lists_say_whether_they_are_cut(p)
         basis = p.cli("audit", "find", "echo").stderr.decode()
         assert f"first {end} events in archives" in basis, basis
         p.stop()

@@ -98,11 +98,16 @@ static void say_cut(uint64_t shown, uint64_t matched)
                 matched);
 }
 
+static uint64_t n_shown(const struct found *f)
+{
+    return f->n < f->cap ? f->n : f->cap;
+}
+
 static int show_events(const struct cli *cli, const struct found *f,
                        const struct pv_graph_basis *basis)
 {
     json_t *events = cli->json ? json_array() : NULL;
-    uint64_t shown = f->n < f->cap ? f->n : f->cap;
+    uint64_t shown = n_shown(f);
     struct pv_event e;
     for (uint64_t i = f->n - shown; i < f->n; i++) {
         const struct hit *h = &f->hits[i % f->cap];
@@ -122,17 +127,28 @@ static int show_events(const struct cli *cli, const struct found *f,
     return rc;
 }
 
+static int basis_of(struct pv_graph *g, const struct found *f, struct pv_graph_basis *ret,
+                    struct pv_err *err)
+{
+    uint64_t shown = n_shown(f);
+    uint64_t first = shown ? f->hits[(f->n - shown) % f->cap].seq : UINT64_MAX;
+    uint64_t last = shown ? f->hits[(f->n - 1) % f->cap].seq : 0;
+    PV_TRY(pv_graph_basis(g, first, last, ret, err));
+    ret->truncated = shown < f->n;
+    return 0;
+}
+
 static int find_events(struct cli *cli, const struct audit_args *a, struct pv_graph *g,
                        const struct pv_kind_schema *schema)
 {
     __attribute__((cleanup(found_done))) struct found f = {.limit = (size_t)a->limit};
-    pv_auto_graph_result struct pv_graph_result nothing = {0};
-    const struct pv_graph_find for_basis = {.text = "", .limit = 1};
+    struct pv_graph_basis basis;
+    uint64_t size;
     struct pv_err err = PV_ERR_INIT;
-    if (pv_graph_find(g, &for_basis, &nothing, &err) < 0 ||
-        scan_log(cli, a, schema, nothing.basis.log_size, &f, &err) < 0)
+    if (pv_graph_size(g, &size, &err) < 0 || scan_log(cli, a, schema, size, &f, &err) < 0 ||
+        basis_of(g, &f, &basis, &err) < 0)
         return cli_report(&err);
-    int rc = show_events(cli, &f, &nothing.basis);
+    int rc = show_events(cli, &f, &basis);
     return rc == CLI_OK && f.n == 0
                ? cli_error(CLI_NOT_FOUND, "no event of kind '%s' matches", schema->name)
                : rc;

@@ -29,14 +29,13 @@ int cli_graph_path(const struct cli *cli, char out[PV_PATH_MAX], struct pv_err *
 int cli_graph_first(const char *path, uint64_t *ret, struct pv_err *err)
 {
     struct pv_graph *g PV_CLEANUP(pv_graph_close) = NULL;
-    pv_auto_graph_result struct pv_graph_result r = {0};
-    const struct pv_graph_find for_basis = {.text = "", .limit = 1};
+    struct pv_graph_basis basis = {0};
     int rc = pv_graph_open(&g, path, err);
     if (rc != -ENOENT) {
         PV_TRY(rc);
-        PV_TRY(pv_graph_find(g, &for_basis, &r, err));
+        PV_TRY(pv_graph_basis(g, UINT64_MAX, 0, &basis, err));
     }
-    *ret = r.basis.first_seq;
+    *ret = basis.first_seq;
     return 0;
 }
 

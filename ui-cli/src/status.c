@@ -61,14 +61,11 @@ static void count_functions(const struct cli *cli, struct status *s)
 
 static void look_at_evidence(const struct cli *cli, struct status *s)
 {
-    const struct pv_graph_find newest = {.text = "", .limit = 1};
     struct pv_graph *g PV_CLEANUP(pv_graph_close) = NULL;
-    pv_auto_graph_result struct pv_graph_result r = {0};
     s->log_known = cli_state_log_size(cli, &s->log_size, NULL) == 0;
     if (cli_evidence_look(cli, &g, NULL) < 0) /* asking for it would make the graph hurry */
         return;
-    s->graph_known = pv_graph_find(g, &newest, &r, NULL) == 0;
-    s->basis = r.basis;
+    s->graph_known = pv_graph_basis(g, UINT64_MAX, 0, &s->basis, NULL) == 0;
 }
 
 /* What is free for the roles, who are no root. */

@@ -141,6 +141,10 @@ PV_MUST_CHECK int pv_graph_workflow(struct pv_graph *g, const char *call,
  * connections that the deployment does not allow. */
 bool pv_event_is_refusal(const struct pv_event *e);
 
+/* The basis of an answer from entries min_seq to max_seq; of none, where they are the other way
+ * round. */
+PV_MUST_CHECK int pv_graph_basis(struct pv_graph *g, uint64_t min_seq, uint64_t max_seq,
+                                 struct pv_graph_basis *ret, struct pv_err *err);
 /* One event, told. */
 struct pv_graph_moment {
     uint64_t seq, time_ns;
