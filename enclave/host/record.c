@@ -159,10 +159,42 @@ void pv_record_connection(struct pv_host *h, const struct pv_seat *s, uint64_t c
     pv_record(h, &e);
 }
 
+static void record_access(struct pv_host *h, const struct pv_call_id *call, uint64_t instance,
+                          const struct pv_access *a)
+{
+    struct pv_event e;
+
+    pv_event_init(&e, PV_K_ACCESS, call);
+    e.time_ns = a->time_ns;
+    pv_event_u64(&e, instance);
+    pv_event_text(&e, a->what);
+    pv_event_text(&e, a->path);
+    pv_event_u64(&e, a->dev);
+    pv_event_u64(&e, a->ino);
+    pv_event_u64(&e, a->size);
+    pv_event_u64(&e, a->flags);
+    pv_event_u64(&e, (uint64_t)a->result);
+    pv_record(h, &e);
+}
+
+/* What the program did up to its snapshot is every instance's past. */
+static void record_start(struct pv_host *h, const struct pv_snapshot_facts *f)
+{
+    char nothing[1] = "";
+    const struct pv_access lost = {
+        .what = "lost", .path = nothing, .size = f->lost_accesses, .time_ns = pv_now_real_ns()};
+
+    for (unsigned i = 0; i < f->n_accesses; i++)
+        record_access(h, NULL, 0, &f->accesses[i]);
+    if (f->lost_accesses)
+        record_access(h, NULL, 0, &lost);
+}
+
 void pv_record_snapshot(struct pv_host *h, const struct pv_snapshot_facts *f)
 {
     struct pv_event e;
 
+    record_start(h, f);
     pv_event_init(&e, PV_K_SNAPSHOT, NULL);
     pv_event_bytes(&e, f->measurement, sizeof f->measurement);
     pv_event_u64(&e, f->bytes);
@@ -177,29 +209,17 @@ struct access_ctx {
     const struct pv_seat *s;
 };
 
-static void record_access(void *p, const struct pv_access *a)
+static void visit_access(void *p, const struct pv_access *a)
 {
     const struct access_ctx *ctx = p;
-    struct pv_event e;
 
-    pv_event_init(&e, PV_K_ACCESS, call_of(ctx->s));
-    e.time_ns = a->time_ns;
-    pv_event_u64(&e, ctx->s->number);
-    pv_event_text(&e, a->what);
-    pv_event_text(&e, a->path);
-    pv_event_u64(&e, a->dev);
-    pv_event_u64(&e, a->ino);
-    pv_event_u64(&e, a->size);
-    pv_event_u64(&e, a->flags);
-    pv_event_u64(&e, (uint64_t)a->result);
-    pv_record(ctx->h, &e);
+    record_access(ctx->h, call_of(ctx->s), ctx->s->number, a);
 }
 
 void pv_record_accesses(struct pv_host *h, const struct pv_seat *s)
 {
     if (s->instance->domain->class->accesses)
-        s->instance->domain->class->accesses(s->instance, record_access,
-                                             &(struct access_ctx){h, s});
+        s->instance->domain->class->accesses(s->instance, visit_access, &(struct access_ctx){h, s});
 }
 
 void pv_record_denied(struct pv_host *h, const char *what, const char *object, const char *reason)

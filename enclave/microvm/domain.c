@@ -32,6 +32,8 @@ static void microvm_free(struct pv_domain *domain)
     for (unsigned i = 0; d->slots && i < d->n_slots; i++)
         free_slot(&d->slots[i]);
     pv_vm_image_free(d->image);
+    pv_microvm_start_forget(d);
+    free(d->start.v);
     pv_environment_done(&d->environment);
     pv_close_fd_(&d->bell);
     pv_close_fd_(&d->root);

@@ -204,6 +204,33 @@ void pv_microvm_hooks(struct pv_microvm_slot *slot)
         .ctx = slot, .diagnostic = on_diagnostic, .connect = on_connect, .event = on_event};
 }
 
+static void on_start_event(void *ctx, const struct pv_vm_event *e)
+{
+    struct pv_microvm_domain *d = ctx;
+
+    if (add_access(&d->start, e) < 0)
+        d->start.lost++;
+}
+
+void pv_microvm_start_hooks(struct pv_microvm_domain *d, struct pv_vm_hooks *ret)
+{
+    *ret = (struct pv_vm_hooks){.ctx = d, .event = on_start_event};
+}
+
+static void clear(struct pv_accesses *l)
+{
+    for (unsigned a = 0; a < l->n; a++)
+        free(l->v[a].path);
+    l->n = 0;
+    l->lost = 0;
+    l->run_bytes = 0;
+}
+
+void pv_microvm_start_forget(struct pv_microvm_domain *d)
+{
+    clear(&d->start);
+}
+
 /* --- on the owner's --- */
 
 static struct pv_microvm_slot *slot_of(const struct pv_domain *d, unsigned slot)
@@ -265,11 +292,7 @@ void pv_microvm_accesses(struct pv_instance *i, void (*visit)(void *ctx, const s
 void pv_microvm_forget(struct pv_microvm_slot *slot)
 {
     lock(slot);
-    for (unsigned a = 0; a < slot->noted.n; a++)
-        free(slot->noted.v[a].path);
-    slot->noted.n = 0; /* but they count as unrecorded, and are */
-    slot->noted.lost = 0;
-    slot->noted.run_bytes = 0;
+    clear(&slot->noted); /* but they count as unrecorded, and are */
     while (slot->n_connections)
         (void)close(slot->connections[--slot->n_connections].fd);
     unlock(slot);

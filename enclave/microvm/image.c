@@ -36,6 +36,9 @@ static void describe(struct pv_microvm_domain *d)
     f->bytes = d->report.image_bytes;
     f->threads = d->report.threads;
     f->start_ns = d->report.start_ns;
+    f->accesses = d->start.v;
+    f->n_accesses = d->start.n;
+    f->lost_accesses = d->start.lost;
     for (unsigned i = 0; i < d->report.n_unknown && len < sizeof f->unknown; i++) {
         const char *name = pv_vm_call_name(d->report.unknown[i]);
 
@@ -46,8 +49,12 @@ static void describe(struct pv_microvm_domain *d)
 
 static int make(struct pv_microvm_domain *d, const struct pv_vm_spec *spec, struct pv_err *err)
 {
-    int rc = pv_vm_image_make(spec, NULL, &d->image, &d->report, err);
+    struct pv_vm_hooks hooks;
+    int rc;
 
+    pv_microvm_start_forget(d);
+    pv_microvm_start_hooks(d, &hooks);
+    rc = pv_vm_image_make(spec, &hooks, &d->image, &d->report, err);
     if (rc == -ECANCELED && d->report.why_not[0])
         return pv_refuse(err, ENOTSUP, "%.255s", d->report.why_not);
     return rc;

@@ -62,6 +62,7 @@ struct pv_microvm_domain {
     struct pv_environment environment;
     struct pv_vm_image *image; /* the first instance's job makes it */
     struct pv_vm_report report;
+    struct pv_accesses start; /* the program's, up to the snapshot */
     struct pv_snapshot_facts facts;
 };
 
@@ -90,6 +91,9 @@ int pv_microvm_accept(struct pv_domain *d, unsigned slot, enum pv_broker broker,
                       uint16_t *ret_port);
 /* Forgets what nobody has taken. */
 void pv_microvm_forget(struct pv_microvm_slot *slot);
+/* What a program that comes to its snapshot asks of the domain: nothing, but it is noted. */
+void pv_microvm_start_hooks(struct pv_microvm_domain *d, struct pv_vm_hooks *ret);
+void pv_microvm_start_forget(struct pv_microvm_domain *d);
 
 /* imports.c: whether an executable names a function that starts other programs, of which a micro-VM
  * has none. */

@@ -158,6 +158,8 @@ static int on_access(struct pv_reconcile *r, const struct pv_event *e, struct pv
     struct rec_row *p = NULL;
     char what[24];
 
+    if (pv_call_id_is_none(&e->invocation))
+        return 0; /* before the seal nobody else looks */
     pv_event_get_text(e, "what", what, sizeof what);
     if (d && strcmp(what, "lost") == 0) {
         const struct rec_key cut = rec_call_key(d->pid, &e->invocation);

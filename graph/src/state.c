@@ -30,7 +30,7 @@ static const size_t value_bytes[PV_S_MAX] = {
     [PV_S_FILE] = sizeof(struct pv_s_versions),    [PV_S_PRIVATE] = sizeof(struct pv_s_versions),
     [PV_S_SOCK] = sizeof(struct pv_s_sock),        [PV_S_SOCKVER] = sizeof(struct pv_s_sockver),
     [PV_S_CONN] = sizeof(struct pv_s_conn),        [PV_S_EXCHANGE] = sizeof(struct pv_s_exchange),
-    [PV_S_NAMED] = sizeof(struct pv_s_versions),
+    [PV_S_NAMED] = sizeof(struct pv_s_versions),   [PV_S_START] = sizeof(struct pv_s_start),
 };
 
 int pv_state_new(struct pv_state **ret, sqlite3 *db, struct pv_err *err)

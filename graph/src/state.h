@@ -20,6 +20,7 @@ enum pv_state_kind {
     PV_S_CONN = 13,      /* invocation, connection → pv_s_conn */
     PV_S_EXCHANGE = 14,  /* invocation, connection, index → pv_s_exchange */
     PV_S_NAMED = 15,     /* node type, name, version → pv_s_versions: endpoints, functions, … */
+    PV_S_START = 16,     /* domain → pv_s_start */
     PV_S_MAX
 };
 
@@ -60,6 +61,12 @@ struct pv_s_exchange {
     uint64_t is_egress, sent_ns, end_ns, sent_node, sent_obj, received_node, received_obj;
 };
 
+/* The start of the program whose snapshot all micro-VMs of a domain come from. */
+struct pv_s_start {
+    struct pv_s_versions v; /* an activity; obj 0: it has read nothing */
+    uint64_t name;
+};
+
 union pv_s_value {
     struct pv_s_alias alias;
     struct pv_s_versions versions;
@@ -70,6 +77,7 @@ union pv_s_value {
     struct pv_s_sockver sockver;
     struct pv_s_conn conn;
     struct pv_s_exchange exchange;
+    struct pv_s_start start;
 };
 
 struct pv_state;

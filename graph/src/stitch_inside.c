@@ -124,6 +124,32 @@ static int on_response(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *e
     return measure(s, v->response, "body_hash", "body_len", err);
 }
 
+/* A host's domain is named host:FUNCTION@VERSION. */
+static int on_domain_open(struct pv_stitch *s, struct pv_err *err)
+{
+    char name[PV_NAME_MAX + 40], text[PV_NAME_MAX + 60];
+    union pv_s_value *start = NULL;
+    pv_event_get_text(s->e, "name", name, sizeof name);
+    if (strncmp(name, "host:", 5) != 0)
+        return 0;
+    (void)snprintf(text, sizeof text, "start of %s", name + 5);
+    PV_TRY(pv_state_get(s->state, PV_S_START, s->domain, 0, 0, &start, NULL, err));
+    PV_TRY(pv_stitch_intern(s, text, &start->start.name, err));
+    return 0;
+}
+
+/* A micro-VM's run goes on from what its program did at its start. */
+static int link_start(struct pv_stitch *s, const struct pv_s_inv *v, struct pv_err *err)
+{
+    union pv_s_value *start = NULL;
+    PV_TRY(pv_state_find(s->state, PV_S_START, s->domain, 0, 0, &start, err));
+    if (!start || !start->start.v.obj)
+        return 0;
+    start->start.v.frozen = 1;
+    pv_state_touch(s->state, start);
+    return pv_stitch_edge(s, v->unit.obj, start->start.v.node, PV_R_INFORMED, s->seq, err);
+}
+
 static int on_begin(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     union pv_s_value *alias = NULL, *grp = NULL;
@@ -134,7 +160,7 @@ static int on_begin(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
     PV_TRY(
         pv_state_find(s->state, PV_S_ALIAS_INST, s->domain, number(s, "instance"), 0, &alias, err));
     if (!alias)
-        return 0;
+        return link_start(s, v, err);
     PV_TRY(pv_stitch_group_by_id(s, alias->alias.id, &grp, err));
     v->grp = grp->group.id;
     grp->group.inv = v->id;
@@ -343,22 +369,41 @@ static int on_denied(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err
     return refused(s, v, text, err);
 }
 
+/* Before the snapshot: its domain's first instance is still to come. */
+static int on_start_read(struct pv_stitch *s, const char *path, struct pv_err *err)
+{
+    union pv_s_value *file = NULL, *start = NULL;
+    PV_TRY(pv_stitch_file(s, number(s, "dev"), number(s, "ino"), path, &file, err));
+    file->versions.frozen = 1;
+    uint64_t read = file->versions.node;
+    PV_TRY(pv_state_get(s->state, PV_S_START, s->domain, 0, 0, &start, NULL, err));
+    struct pv_s_start *x = &start->start;
+    pv_state_touch(s->state, start);
+    if (!x->name)
+        PV_TRY(pv_stitch_intern(s, "start of a program", &x->name, err));
+    const struct pv_new_object o = {.type = PV_N_PROCESS, .name = x->name};
+    if (!x->v.obj)
+        PV_TRY(pv_stitch_object(s, &o, &x->v, err));
+    PV_TRY(pv_stitch_open_version(s, &x->v, err));
+    return pv_stitch_edge(s, x->v.node, read, PV_R_USED, s->seq, err);
+}
+
 /* What a micro-VM's monitor saw: it mediates everything, so what the function read is all there
  * is. Files that it can write vanish with it. */
 static int on_access(struct pv_stitch *s, struct pv_s_inv *v, struct pv_err *err)
 {
     char what[32], path[PV_PATH_MAX], text[PV_PATH_MAX + 64];
     union pv_s_value *file = NULL;
-    if (!v)
-        return 0;
     pv_event_get_text(s->e, "what", what, sizeof what);
     pv_event_get_text(s->e, "path", path, sizeof path);
-    if (strcmp(what, "denied") == 0 || strcmp(what, "fault") == 0) {
+    if (v && (strcmp(what, "denied") == 0 || strcmp(what, "fault") == 0)) {
         (void)snprintf(text, sizeof text, "%s %s", what, path);
         return refused(s, v, text, err);
     }
     if (strcmp(what, "read") != 0 || number(s, "ino") == 0)
         return 0;
+    if (!v)
+        return on_start_read(s, path, err);
     PV_TRY(pv_stitch_file(s, number(s, "dev"), number(s, "ino"), path, &file, err));
     file->versions.frozen = 1;
     /* The gateway may have said already what left because of it: so it counts from the beginning.
@@ -436,6 +481,8 @@ int pv_stitch_inside(struct pv_stitch *s, struct pv_err *err)
         v->events_end = s->seq + 1;
     }
     switch ((unsigned)s->e->kind) {
+    case PV_K_DOMAIN_OPEN:
+        return on_domain_open(s, err);
     case PV_K_INSTANCE_PREPARED:
         return on_prepared(s, err);
     case PV_K_DEPLOYMENT:

@@ -67,6 +67,28 @@ def calls_carry_what_was_read(p):
         p.cli("audit", "path", "--from", "api-key", "--to", f"e{call['seq']}")
 
 
+def what_was_read_before_or_through_a_mapping_is_found(p):
+    """A program may read its secret before there is a request, and without a system call that reads."""
+    handler = p.dir / "reads.py"
+    handler.write_text(f"""import mmap, sys
+def read():
+    with open({SECRET!r}, "rb") as f:
+        return mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)[:] if "map" in sys.argv[1] else f.read()
+early = read() if "early" in sys.argv[1] else None
+sys.stdin.read()
+print((early or read()).decode())
+""")
+    for how in ("early", "early-map", "map"):
+        p.deploy(how, handler, "--secret", "api-key", "--class", "microvm", "--", "/usr/bin/python3",
+                 "/function/reads.py", how)
+        for _ in range(2):
+            status, body, headers = p.request("POST", f"/function/{how}", "x")
+            assert (status, body) == (200, b"k3y-of-the-house\n"), (how, status, body)
+            path = p.cli("audit", "path", "--from", "api-key", "--to", headers["X-Call-Id"]).stdout.decode()
+            assert (f"start of {how}@1" in path) == ("early" in how), (how, path)
+        p.cli("remove", how)
+
+
 def no_placeholder_is_shown(p):
     """A program that has copied its environment sees none of a request's variables, and describe says so."""
     handler = p.dir / "variables.py"
@@ -166,6 +188,7 @@ def main():
         secrets_are_followed(p)
         calls_go_through_the_gateway(p)
         calls_carry_what_was_read(p)
+        what_was_read_before_or_through_a_mapping_is_found(p)
         misfits_are_processes(p)
         a_late_misfit_moves(p)
         no_placeholder_is_shown(p)

@@ -78,6 +78,9 @@ struct pv_snapshot_facts {
                                environment */
     bool without_programs;  /* it tried to start another one, in vain */
     char unknown[512];      /* names of system calls that it tried in vain, with spaces between */
+    const struct pv_access *accesses; /* what its program did up to then; borrowed */
+    unsigned n_accesses;
+    uint64_t lost_accesses; /* more than are kept */
 };
 
 /* The part of an instance that every class has. */

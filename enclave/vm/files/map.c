@@ -1,5 +1,6 @@
 /* What a mapping of a file is made from. */
 #include "files/data.h"
+#include "files/event.h"
 #include "files/file.h"
 
 #include <sys/mman.h>
@@ -34,6 +35,7 @@ int64_t pv_files_map_source(struct pv_files *f, int fd, int prot, int flags,
         ret->zero = true;
         return 0;
     }
+    pv_event_first(f, file, false); /* what is read of it later asks nobody */
     if (pv_file(f, file)->kind == PV_FILE_TREE)
         ret->host_fd = pv_hostfds_get(&f->hosts, pv_file(f, file)->host);
     else if (pv_file(f, file)->kind != PV_FILE_MEMORY)
