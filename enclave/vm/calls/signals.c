@@ -172,8 +172,8 @@ int64_t call_kill(struct pv_vm *vm, struct pv_thread *t, const uint64_t *a)
     (void)t;
     if ((int)a[1] != 0 && !is_signal(a[1]))
         return -EINVAL;
-    if (pid != PV_PID && pid != 0 && pid != -PV_PID)
-        return -ESRCH;
+    if (pid != PV_PID && pid != 0)
+        return -ESRCH; /* also -1, which means all but the caller: there is nobody */
     return send_signal(vm, NULL, a[1], SI_USER);
 }
 
