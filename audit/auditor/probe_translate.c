@@ -302,7 +302,7 @@ static int from_influence(const void *rec, struct pv_probe_texts *texts, struct 
     (void)texts;
     pv_event_u64(e, r->head.proc);
     pv_event_u64(e, r->arg0);
-    pv_event_text(e, r->head.sysno ? "signal" : "end");
+    pv_event_text(e, r->arg1 ? "proc-file" : r->head.sysno ? "signal" : "end");
     return 0;
 }
 

@@ -93,6 +93,8 @@ static __always_inline struct object_cell *red_cell(u32 index)
 #define RED_INLINE static __always_inline
 #include "reduce.h"
 
+#include "influence.h"
+
 static __always_inline u32 memory_device(const struct look *look)
 {
     if ((look->mode & MODE_TYPE) != MODE_CHARACTER || look->rdev >> 20 != 1)
@@ -150,8 +152,11 @@ SEPARATE int find_op(struct proc_state *proc, u64 file_ref, struct look *look, s
     op->cell = object->cell;
     op->mapped = object->mapped_writable;
     op->stream = is_stream(look);
+    u32 owner = look->file_system == PROC_SUPER_MAGIC ? owner_of_file((struct file *)file_ref) : 0;
+    /* what is there changes without a write: each use asks here again */
+    op->owner = owner != proc->tgid ? owner : 0;
     /* not one whose announcement was lost */
-    if (object->name == look->name)
+    if (!op->owner && object->name == look->name)
         slot_learn(proc, op, look->name, tag, may_be_crossed(bpf_get_current_task_btf()));
     return 1;
 }
@@ -186,6 +191,8 @@ SEPARATE int read_edge(struct proc_state *proc, u64 file_ref, struct red_op *op)
 {
     if (!proc || !op || !op_of_file(op, proc, (struct file *)file_ref))
         return 0;
+    if (op->owner)
+        hear_of(proc, op->owner, op->sysno);
     return red_read(proc, op);
 }
 

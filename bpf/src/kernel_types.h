@@ -156,7 +156,12 @@ struct upid {
 } RELOCATED;
 struct pid {
     unsigned level;
+    struct hlist_head tasks[1];
     struct upid numbers[1];
+} RELOCATED;
+struct proc_inode {
+    struct pid *pid;
+    struct inode vfs_inode;
 } RELOCATED;
 struct task_struct {
     struct thread_info thread_info;
@@ -173,6 +178,7 @@ struct task_struct {
     struct task_struct *parent; /* who is told of it: its tracer, else its parent */
     struct signal_struct *signal;
     struct pid *thread_pid;
+    struct hlist_node pid_links[1];
     struct task_struct *group_leader;
     void *robust_list; /* the thread's, in user memory */
     void *bpf_storage; /* of all task-storage maps; NULL while no program keeps anything */

@@ -2,34 +2,6 @@
 /* What the kernel tells of processes: that they are made, execute, end, and signal each other. */
 #pragma once
 
-static __always_inline void influence_on(struct proc_state *from, struct proc_state *to, u32 sysno)
-{
-    struct pv_bpf_cpu *cpu = this_cpu();
-
-    if (!to || !cpu || from->id == to->id)
-        return;
-    struct pv_bpf_args *rec = RESERVE(pv_bpf_args, cpu, PV_BPF_INFLUENCE, from, sysno);
-    if (!rec)
-        return;
-    rec->arg0 = to->id;
-    SUBMIT(rec, cpu, false);
-    to->version = new_stamp();
-    if (to->shared_writable || to->n_flights)
-        write_all_unseen(to, sysno);
-}
-
-/* What one process learns from another without an object between them: a signal, or that and how it
- * has ended. */
-SEPARATE int influence(struct proc_state *from, u64 target, u32 home, u32 sysno)
-{
-    if (!from)
-        return 0;
-    keep_place(home);
-    influence_on(from, proc_with_id(target, home), sysno);
-    release_place(home);
-    return 0;
-}
-
 static __always_inline void tell_parent(struct task_struct *task, struct proc_state *proc)
 {
     struct task_struct *parent = task->real_parent;

@@ -9,6 +9,7 @@ enum {
     MODE_DIRECTORY = 0040000,
     MODE_CHARACTER = 0020000,
     ANON_INODE_MAGIC = 0x09041934,
+    PROC_SUPER_MAGIC = 0x9fa0,
     FAMILY_UNIX = 1,
     FAMILY_INET = 2,
     FAMILY_INET6 = 10,
@@ -209,7 +210,8 @@ static __noinline void look_by_helpers(struct look *l, struct file *file)
 
     key_of_inode(&l->key, inode);
     /* every eventfd and timerfd shares one inode: the open file is the object */
-    if (BPF_CORE_READ(inode, i_sb, s_magic) == ANON_INODE_MAGIC)
+    l->file_system = BPF_CORE_READ(inode, i_sb, s_magic);
+    if (l->file_system == ANON_INODE_MAGIC)
         l->key.instance = (u64)file;
     l->mode = BPF_CORE_READ(inode, i_mode);
     l->rdev = BPF_CORE_READ(inode, i_rdev);
@@ -227,7 +229,8 @@ static __always_inline void look_at(struct look *l, struct file *file)
         l->key.ino = i->i_ino;
         l->key.dev = i->i_sb->s_dev;
         l->key.gen = i->i_generation;
-        l->key.instance = i->i_sb->s_magic == ANON_INODE_MAGIC ? (u64)file : 0;
+        l->file_system = i->i_sb->s_magic;
+        l->key.instance = l->file_system == ANON_INODE_MAGIC ? (u64)file : 0;
         l->mode = i->i_mode;
         l->rdev = i->i_rdev;
         l->name = d->d_name.hash_len;

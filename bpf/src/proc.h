@@ -85,7 +85,8 @@ static __noinline u64 new_proc(struct task_struct *child, struct proc_state *par
     p->tgid = tgid;
     RED_ORDER();
     p->id = id;
-    if (!near && bpf_map_update_elem(&procs, &id, p, BPF_NOEXIST) != 0)
+    if (!near && (bpf_map_update_elem(&procs, &id, p, BPF_NOEXIST) != 0 ||
+                  bpf_map_update_elem(&far_procs, &tgid, &id, BPF_ANY) != 0))
         return 0;
     emit_fork(child, p, parent ? parent->id : 0);
     return id;
@@ -96,8 +97,12 @@ static __always_inline bool end_proc(u64 id, u32 home)
 {
     struct proc_state *near = near_place(home);
 
-    if (!near || near->id != id)
-        return bpf_map_delete_elem(&procs, &id) == 0;
+    if (!near || near->id != id) {
+        if (bpf_map_delete_elem(&procs, &id) != 0)
+            return false;
+        bpf_map_delete_elem(&far_procs, &home);
+        return true;
+    }
     if (__sync_val_compare_and_swap(&near->id, id, 0) != id)
         return false;
     RED_ORDER();

@@ -79,6 +79,8 @@ struct red_op {
     u32 when;
     u32 stream;
     u32 fd;
+    u32 owner; /* another process in whose directory of /proc it is; 0: none */
+    u32 pad;
 };
 struct shared_map {
     struct object_key key;

@@ -21,6 +21,7 @@ struct look {
     u64 name; /* differs when the object is reached by another */
     u32 mode;
     u32 rdev;
+    u64 file_system; /* its magic number */
 };
 /* Where an object is to be found. */
 struct place {
@@ -128,6 +129,14 @@ struct {
     __type(key, u64);
     __type(value, struct proc_state);
 } procs SEC(".maps");
+/* Their ids, by process id. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 32768);
+    __type(key, u32);
+    __type(value, u64);
+} far_procs SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 65536);
@@ -203,6 +212,16 @@ static __always_inline struct proc_state *proc_with_id(u64 id, u32 home)
     struct proc_state *near = near_place(home);
 
     return near && near->id == id ? near : bpf_map_lookup_elem(&procs, &id);
+}
+/* NULL: it is not followed. Its place is to be kept. */
+static __always_inline struct proc_state *proc_with_tgid(u32 tgid)
+{
+    struct proc_state *near = near_place(tgid);
+
+    if (near && near->tgid == tgid && near->id)
+        return near;
+    u64 *id = bpf_map_lookup_elem(&far_procs, &tgid);
+    return id ? bpf_map_lookup_elem(&procs, id) : NULL;
 }
 /* The key may stand in a caller's memory. Linux 6.1 takes one from the stack or a map only, so it
  * is copied. */

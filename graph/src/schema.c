@@ -37,9 +37,9 @@ static const char ddl[] =
     "CREATE INDEX rev ON edge(dst, seq, src, rel);"
     "CREATE TABLE state(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1347831634;"
-    "PRAGMA user_version = 5;"
+    "PRAGMA user_version = 6;"
     "COMMIT;";
-_Static_assert(PV_GRAPH_APP_ID == 1347831634 && PV_GRAPH_FORMAT == 5, "as in the DDL");
+_Static_assert(PV_GRAPH_APP_ID == 1347831634 && PV_GRAPH_FORMAT == 6, "as in the DDL");
 
 const struct pv_schema_table pv_schema_tables[] = {
     {"str", "str", "id, text", "id"},

@@ -5,7 +5,7 @@
 #define PV_GRAPH_APP_ID 0x50564752 /* "PVGR" */
 /* Raised with every change of the tables and of the rules by which events become rows: a graph that
  * was begun by other rules is not continued but made anew. A test knows the digest of a graph. */
-#define PV_GRAPH_FORMAT 5
+#define PV_GRAPH_FORMAT 6
 
 /* Creates the tables in an empty database; -EILSEQ when it holds something else. */
 PV_MUST_CHECK int pv_schema_create(sqlite3 *db, struct pv_err *err);

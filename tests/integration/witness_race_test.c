@@ -293,15 +293,18 @@ static void test_uring_open(void **state)
     assert_true(edge(PV_K_OPEN, proc_of(pid), object_at(at("secret")), 0) >= 0);
 }
 
-/* How a child ended, and a signal, are influences. */
+/* How a child ended, a signal, and what is read of another in /proc are influences. */
 static void test_influence(void **state)
 {
     (void)state;
-    pid_t pid = run("/bin/sh", "-c", "/bin/sleep 5 & kill $!; wait $!; /bin/true", NULL);
+    pid_t pid = run("/bin/sh", "-c", "/bin/sleep 5 & /bin/cat /proc/$!/comm; kill $!; wait $!", NULL);
     collect(true);
     uint64_t shell = proc_of(pid);
     long i = with_text(PV_K_INFLUENCE, "how", "signal");
     assert_true(i >= 0 && number_of((size_t)i, "proc") == shell);
+    uint64_t sleeper = number_of((size_t)i, "target");
+    i = with_text(PV_K_INFLUENCE, "how", "proc-file");
+    assert_true(i >= 0 && number_of((size_t)i, "proc") == sleeper);
     i = with_text(PV_K_INFLUENCE, "how", "end");
     assert_true(i >= 0 && number_of((size_t)i, "target") == shell);
 }

@@ -225,7 +225,8 @@ struct pv_bpf_net {
 _Static_assert(sizeof(struct pv_bpf_net) == 208, "net");
 
 /* MAP_EXEC: arg0 = protection. INTERFERENCE, CREDENTIALS, DENIED: the call's first arguments.
- * FOREIGN: arg0 = enum pv_bpf_entry. INFLUENCE: arg0 = the process that was influenced. */
+ * FOREIGN: arg0 = enum pv_bpf_entry. INFLUENCE: arg0 = the process that was influenced,
+ * arg1 = 1: it has read a file of /proc/PID. */
 struct pv_bpf_args {
     struct pv_bpf_head head;
     pv_u64 arg0;

@@ -74,7 +74,7 @@ enum pv_kind {
     PV_K_CREDENTIALS = 79,    /* proc, syscall, arg0, result */
     PV_K_FOREIGN_ENTRY = 80,  /* proc, entry (compat, x32, io_uring, unknown), syscall, result */
     PV_K_NAME_OP = 81,        /* proc, object, op, path, new_path */
-    PV_K_INFLUENCE = 82,      /* proc, target, how (signal, end) */
+    PV_K_INFLUENCE = 82,      /* proc, target, how (signal, end, proc-file) */
     PV_K_MONITOR_ALARM = 83,  /* pid, tid, what, object, syscall, arg0, arg1, result, claim */
     PV_K_MONITOR_OPEN = 84,   /* pid, tid, path, dev, ino, mode, flags, claim */
 };
