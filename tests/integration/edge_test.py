@@ -264,6 +264,13 @@ def proxy(p):
     code, body, _ = p.request("POST", "/function/net", body=(
         f"GET http://localhost:{p.port}/function/echo HTTP/1.1\r\nHost: x\r\n\r\n").encode())
     assert body.startswith(b"HTTP/1.1 403 ") and b"gateway itself" in body, body
+    # and under the address that functions know it by
+    code, body, _ = p.request("POST", "/function/net", body=(
+        b"GET http://127.0.0.1:8080/function/echo HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert body.startswith(b"HTTP/1.1 403 ") and b"reached without this proxy" in body, body
+    p.script("calls-on", "curl -s -d through http://gateway:8080/function/echo\n", "--allow-call", "echo",
+             "--env", "no_proxy=gateway")
+    assert p.request("POST", "/function/calls-on", body=b"")[:2] == (200, b"through")
 
 
 CALLER = r"""#!/usr/bin/python3
@@ -313,6 +320,16 @@ def secrets(p):
     assert r.returncode == 6 and b"used by function 'needy'" in r.stderr, r
     p.cli("remove", "needy")
     p.cli("secret", "remove", "needed")
+
+
+def bodies(p):
+    """What is wrong with a body is told in words for who sent it."""
+    token = {"Authorization": "Bearer " + (p.state / "admin.token").read_text().strip()}
+    for path in "/system/functions", "/system/secrets":
+        for body, said in ((b"", b"is empty"), (b"[", b"no JSON object (line 1"), (b"[]", b"but no object"),
+                           (b'{"name":"a","name":"b"}', b"a name twice"), (b'{"name":"\\u0000"}', b"zero byte")):
+            code, answer, _ = p.request("POST", path, body=body, headers=token)
+            assert code == 400 and said in answer, (body, answer)
 
 
 def options_in_vain(p):
@@ -535,7 +552,7 @@ def main_run():
         p.script("nocgi", "cat\nprintf 'no head'\n", "--cgi")
         for step in (confined, half_closed, pipelined, smuggled, small_print, sizes, cgi, proxy, calls,
                      imports, secrets, replaced_secrets,
-                     replaced_together, options_in_vain,
+                     replaced_together, bodies, options_in_vain,
                      last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)
