@@ -9,9 +9,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { ARCHIVE_MODE = 0644 };
+enum { ARCHIVE_MODE = 0640 };
+
+/* What it holds may be read by those who may read the log, as far as it can be given to their
+ * group, and by nobody else. */
+static int restrict_to_readers(int fd, int log_fd, const char *name, struct pv_err *err)
+{
+    struct stat log;
+    if (fstat(log_fd, &log) < 0)
+        return pv_fail(err, errno, "look at the log directory");
+    if (fchown(fd, (uid_t)-1, log.st_gid) < 0 && errno != EPERM)
+        return pv_fail(err, errno, "give '%s' to the log's group", name);
+    return fchmod(fd, ARCHIVE_MODE) < 0 ? pv_fail(err, errno, "protect '%s'", name) : 0;
+}
 
 /* Under another name until it is whole and durable. */
 static int write_file(int dir_fd, const char *name, int log_fd, const struct pv_note_key *key,
@@ -21,10 +34,12 @@ static int write_file(int dir_fd, const char *name, int log_fd, const struct pv_
     if (snprintf(tmp, sizeof tmp, ".%s.tmp", name) >= (int)sizeof tmp)
         return pv_refuse(err, EINVAL, "the name '%s' is too long", name);
     pv_autoclose int fd =
-        openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, ARCHIVE_MODE);
+        openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return pv_fail(err, errno, "create '%s'", tmp);
-    int rc = pv_archive_write(log_fd, key, info->first, info->end, fd, info, err);
+    int rc = restrict_to_readers(fd, log_fd, name, err);
+    if (rc == 0)
+        rc = pv_archive_write(log_fd, key, info->first, info->end, fd, info, err);
     if (rc == 0 && fsync(fd) < 0)
         rc = pv_fail(err, errno, "write '%s'", name);
     if (rc == 0 && renameat(dir_fd, tmp, dir_fd, name) < 0)

@@ -69,7 +69,8 @@ int pv_checkpoint_open(const struct pv_note_key *k, const void *note, size_t len
         return pv_refuse(err, EBADMSG, "checkpoint is of another log than '%s'", k->name);
     if (c.size > until)
         return pv_refuse(err, ENOKEY,
-                         "the key of '%s' that signed it was given up at %" PRIu64 " entries",
+                         "the key of '%s' that signed it was given up at %" PRIu64
+                         " entries (where several keys are named, the newest comes first)",
                          k->name, until);
     *ret = c;
     return 0;

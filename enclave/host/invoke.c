@@ -254,38 +254,12 @@ static enum pv_outcome judge(const struct pv_seat *s, const struct pv_instance_e
     return end->exit_code ? PV_OUT_EXIT : PV_OUT_OK;
 }
 
-static void explain(const struct pv_host *h, const struct pv_seat *s, enum pv_outcome outcome,
-                    const struct pv_instance_end *end, char out[320])
+/* Of all other outcomes the result and the deployment, which the gateway has, say what is known. */
+static const char *fault(enum pv_outcome outcome, const struct pv_instance_end *end)
 {
-    const size_t cap = 320;
-
-    out[0] = 0;
-    switch (outcome) {
-    case PV_OUT_TIMEOUT:
-        (void)snprintf(out, cap, "the function exceeded its time limit of %llu ms",
-                       (unsigned long long)s->request->timeout_ms);
-        break;
-    case PV_OUT_MEMORY:
-        (void)snprintf(out, cap, "the function exceeded its memory limit of %llu bytes",
-                       (unsigned long long)h->spec.memory_bytes);
-        break;
-    case PV_OUT_OUTPUT:
-        (void)snprintf(out, cap, "the function's response exceeded its limit of %llu bytes",
-                       (unsigned long long)h->spec.output_bytes);
-        break;
-    case PV_OUT_CANCELLED:
-        (void)snprintf(out, cap, "the client went away");
-        break;
-    case PV_OUT_FAULT:
-        (void)snprintf(out, cap, "%s",
-                       end->start_failed ? end->start_error : "the function could not be run");
-        break;
-    case PV_OUT_OK:
-    case PV_OUT_EXIT: /* of these two the result's numbers say all that is known */
-    case PV_OUT_SIGNAL:
-    case PV_OUT_MAX:
-        break;
-    }
+    if (outcome != PV_OUT_FAULT)
+        return "";
+    return end->start_failed ? end->start_error : "the function could not be run";
 }
 
 static void record_limits(struct pv_host *h, const struct pv_seat *s, enum pv_outcome outcome,
@@ -345,15 +319,14 @@ static void read_rest(struct pv_host *h, struct pv_seat *s, bool others)
 static void answer(struct pv_host *h, struct pv_seat *s, const struct pv_instance_end *end)
 {
     uint64_t duration_ns = pv_now_mono_ns() - s->begun_ns;
-    char message[320];
 
     s->outcome = judge(s, end);
     if (s->outcome == PV_OUT_OUTPUT)
         pv_buf_reset(&s->output); /* half a response is none */
-    explain(h, s, s->outcome, end, message);
     record_limits(h, s, s->outcome, end);
     pv_record_end(h, s, s->outcome, end, duration_ns);
-    send_result(h, &s->request->call, s->outcome, end, duration_ns, message, &s->output);
+    send_result(h, &s->request->call, s->outcome, end, duration_ns, fault(s->outcome, end),
+                &s->output);
     if (end->misfit[0] && h->spec.class == PV_CLASS_AUTO)
         pv_gateway_misfit(h, end->misfit);
 }

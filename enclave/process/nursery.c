@@ -113,7 +113,8 @@ void pv_nursery_close(struct pv_nursery *n)
 {
     if (n->init > 0) {
         (void)kill(n->init, SIGKILL);
-        (void)waitpid(n->init, NULL, __WALL);
+        while (waitpid(n->init, NULL, __WALL) < 0 && errno == EINTR)
+            ;
     }
     pv_close_fd_(&n->pid_ns);
     pv_close_fd_(&n->socket);

@@ -70,7 +70,8 @@ void pv_zygote_free(struct pv_zygote *z)
         pv_tracee_bury(z->self.pid, z->pidfd);
         /* a child that it died too early to tell of is in its process group still */
         (void)kill(-z->self.pid, SIGKILL);
-        while (waitid(P_PGID, (id_t)z->self.pid, &(siginfo_t){0}, WEXITED | __WALL) == 0)
+        while (waitid(P_PGID, (id_t)z->self.pid, &(siginfo_t){0}, WEXITED | __WALL) == 0 ||
+               errno == EINTR)
             ;
     }
     pv_nursery_close(&z->nursery);

@@ -103,7 +103,23 @@ static int add_versions(struct pv_graph *g, const char *text, struct pv_graph_id
                    " AND s.text < ?1 || 'A' AND o.type = 2 ORDER BY 1",
                    text, 0, ids, err);
 }
-_Static_assert(PV_N_FUNCTION == 2, "as in SQL");
+
+/* Nothing flows into a function itself: what reaches it reaches its calls. */
+static int add_calls(struct pv_graph *g, struct pv_graph_ids *ids, struct pv_err *err)
+{
+    for (size_t i = 0, n = ids->n; i < n; i++)
+        PV_TRY(add_all(g,
+                       "WITH i AS (SELECT i.unit, i.request, i.response FROM edge d JOIN obj f"
+                       " ON f.id = d.dst AND f.type = 2 JOIN obj u ON u.id = " PV_OBJ_OF(
+                           "d.src") " AND u.type = 5 JOIN inv i ON i.id = u.inv WHERE d.dst = ?)"
+                                    " SELECT unit FROM i"
+                                    " UNION SELECT request FROM i WHERE request > 0"
+                                    " UNION SELECT response FROM i WHERE response > 0"
+                                    " UNION SELECT v.id FROM i JOIN revision v ON v.obj = i.unit",
+                       NULL, ids->v[i], ids, err));
+    return 0;
+}
+_Static_assert(PV_N_FUNCTION == 2 && PV_N_UNIT == 5, "as in SQL");
 
 /* What an event brought about. What a connection brought back is not where its data went. */
 static int add_event(struct pv_graph *g, uint64_t seq, enum pv_graph_side side,
@@ -170,6 +186,8 @@ int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side si
         PV_TRY(add_named(g, text, &found, err));
     if (found.n == 0)
         PV_TRY(add_versions(g, text, &found, err));
+    if (side == PV_SIDE_TO)
+        PV_TRY(add_calls(g, &found, err));
     if (found.n == 0)
         PV_TRY(explain_event(g, text, err));
     if (found.n == 0)

@@ -438,17 +438,44 @@ static int apply_defaults(struct gw_deploy_request *r, const json_t *o, struct p
     return 0;
 }
 
+/* In words of ours: those of the JSON library speak to who programs with it. */
+static int explain_json(const json_error_t *e, size_t len, struct pv_err *err)
+{
+    if (len == 0)
+        return pv_refuse(err, EINVAL, "the body is empty; a JSON object is needed");
+    enum json_error_code code = json_error_code(e);
+    if (code == json_error_duplicate_key)
+        return pv_refuse(err, EINVAL, "the body has a name twice in one object (line %d)", e->line);
+    if (code == json_error_null_character || code == json_error_null_byte_in_key)
+        return pv_refuse(err, EINVAL, "the body has a text with a zero byte in it (line %d)",
+                         e->line);
+    if (code == json_error_invalid_utf8)
+        return pv_refuse(err, EINVAL, "the body is not valid UTF-8 (line %d)", e->line);
+    return pv_refuse(err, EINVAL, "the body is no JSON object (line %d, column %d)", e->line,
+                     e->column);
+}
+
+json_t *gw_json_object(const void *p, size_t len, struct pv_err *err)
+{
+    json_error_t e = {0};
+    json_t *o = len ? json_loadb(p, len, JSON_REJECT_DUPLICATES, &e) : NULL;
+    if (json_is_object(o))
+        return o;
+    if (o)
+        (void)pv_refuse(err, EINVAL, "the body is JSON, but no object");
+    else
+        (void)explain_json(&e, len, err);
+    json_decref(o);
+    return NULL;
+}
+
 int gw_deploy_parse(const void *p, size_t len, struct gw_deploy_request *ret, struct pv_err *err)
 {
-    json_error_t e;
     *ret = (struct gw_deploy_request){0};
     pv_spec_init(&ret->spec);
-    json_t *o = json_loadb(p, len, JSON_REJECT_DUPLICATES, &e);
-    if (!json_is_object(o)) {
-        const char *why = o ? "another type" : e.text;
-        json_decref(o);
-        return pv_refuse(err, EINVAL, "the body is no JSON object: %s", why);
-    }
+    json_t *o = gw_json_object(p, len, err);
+    if (!o)
+        return err->code;
     int rc = apply(ret, o, deployment_fields, "a deployment", err);
     if (rc == 0)
         rc = apply_defaults(ret, o, err);

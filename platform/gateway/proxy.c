@@ -221,6 +221,16 @@ static bool is_granted(const struct gw_proxy *p)
     return false;
 }
 
+/* As functions know the gateway. What comes to it through the proxy comes to no function. */
+static bool is_gateway_address(const struct gw_proxy *p)
+{
+    static const char *const names[] = {"127.0.0.1", "localhost", "gateway"};
+    for (size_t i = 0; p->port == PV_BROKER_GATEWAY_PORT && i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(p->host, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static void record_egress(struct gw_proxy *p, const struct pv_http_head *h, bool allowed)
 {
     char target[GW_TARGET_SHOWN + 1];
@@ -287,7 +297,11 @@ static void on_head(struct gw_proxy *p)
     }
     record_egress(p, h, allowed);
     if (!allowed) {
-        answer_text(p, 403, "%s:%u is not granted to this function; deploy it with --allow-egress",
+        answer_text(p, 403,
+                    is_gateway_address(p)
+                        ? "%s:%u is the gateway, which is reached without this proxy: name its "
+                          "host in no_proxy"
+                        : "%s:%u is not granted to this function; deploy it with --allow-egress",
                     p->host, p->port);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "base64.h"
 #include "deploy.h"
+#include "deploy_json.h"
 #include "function.h"
 #include "record.h"
 #include "supervisor.h"
@@ -183,16 +184,15 @@ void gw_secrets_list(struct gw_conn *c)
 /* The request's object, its name checked; NULL after an answer. */
 static json_t *parse_request(struct gw_conn *c, const char **ret_name)
 {
-    json_error_t e;
-    json_t *o = json_loadb((const char *)c->body.data, c->body.len, JSON_REJECT_DUPLICATES, &e);
+    struct pv_err err = PV_ERR_INIT;
+    json_t *o = gw_json_object(c->body.data, c->body.len, &err);
     const char *name = json_string_value(json_object_get(o, "name"));
     if (o && name && pv_name_ok(name)) {
         *ret_name = name;
         return o;
     }
     gw_conn_text(c, 400, "%s",
-                 o ? "a secret needs a name of lower-case letters, digits and '-'"
-                   : "the body is no JSON object");
+                 o ? "a secret needs a name of lower-case letters, digits and '-'" : err.text);
     json_decref(o);
     return NULL;
 }

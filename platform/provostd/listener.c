@@ -55,6 +55,15 @@ static int resolve(const char *address, struct addrinfo **ret, struct pv_err *er
     return 0;
 }
 
+int pv_listener_check(const char *address, struct pv_err *err)
+{
+    struct addrinfo *list;
+
+    PV_TRY(resolve(address, &list, err));
+    freeaddrinfo(list);
+    return 0;
+}
+
 static int print_bound(int fd, char *text, size_t cap, struct pv_err *err)
 {
     struct sockaddr_storage a;

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+/* Whether address is one that can be bound, before anything is. */
+PV_MUST_CHECK int pv_listener_check(const char *address, struct pv_err *err);
 /* Binds "ADDR:PORT" ("[ADDR6]:PORT"; numeric; port 0: any free one), listens, and prints the
  * address really bound into text. Returns the descriptor (non-blocking, close-on-exec). An address
  * in use is waited for, 3 s at most. */

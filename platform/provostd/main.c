@@ -1,4 +1,5 @@
 /* provostd: starts the roles, hands out what they may hold, restarts them, and stops them. */
+#include "listener.h"
 #include "pv/log.h"
 #include "pv/ratchet.h"
 #include "run.h"
@@ -31,6 +32,7 @@ static const struct argp_option option_list[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
+    struct pv_err err = PV_ERR_INIT;
 
     switch (key) {
     case 'c':
@@ -40,6 +42,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->state_dir = arg;
         return 0;
     case 'l':
+        if (pv_listener_check(arg, &err) < 0)
+            argp_error(state, "%s", err.text);
         o->listen = arg;
         return 0;
     case OPT_WITHOUT_BPF:

@@ -310,7 +310,8 @@ static void after_ready(struct pv_supervisor *s, const struct pv_role *r)
         return;
     if (r->kind == PV_ROLE_AUDITOR) {
         start_if_new(s, PV_ROLE_STITCHER);
-        start_if_new(s, PV_ROLE_GATEWAY);
+        if (!pv_supervisor_stopping(s)) /* as when that could not be started */
+            start_if_new(s, PV_ROLE_GATEWAY);
     } else if (r->kind == PV_ROLE_GATEWAY) {
         become_ready(s);
     }

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -105,6 +106,9 @@ def main():
         said = json.loads(p.cli("audit", "archive", "--json", second).stdout)
         assert 4000 < said["first"] < 5500 and said["end"] == 16384 and said["detached"], said
         end = said["end"]
+        for file in first, second:  # what the log's directory hides is hidden there, too
+            assert stat.S_IMODE(file.stat().st_mode) == 0o640, oct(file.stat().st_mode)
+            assert file.stat().st_gid == (p.state / "log").stat().st_gid
         again = json.loads(p.cli("audit", "archive", "--json", second).stdout)  # it is done
         assert again == said, again
         until(lambda: entries_left(p) <= before - end // 256, "the bundles stay")

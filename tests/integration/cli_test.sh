@@ -73,6 +73,29 @@ expect 2 'no command' "$provost"
 expect 2 'unknown command' "$provost" bogus
 expect 2 'unknown option' "$provost" list --bogus
 expect 2 'missing argument' "$provost" describe
+contains err ': NAME is missing' 'missing argument'
+expect 2 'a missing second argument' "$provost" audit replay x
+contains err ': DIR is missing' 'a missing second argument'
+expect 2 'an empty name' "$provost" deploy '' /bin/true
+contains err 'NAME is empty' 'an empty name'
+for lines in -1 0; do
+    expect 2 'that many lines' "$provost" logs f --tail=$lines
+    contains err "'$lines' is no number of lines from 1 to 10000" 'that many lines'
+done
+expect 2 'a path that is too long' "$provost" invoke f --path "/$(head -c 9000 /dev/zero | tr '\0' p)"
+for kind in bundle proof archive; do
+    expect 2 "a pin for a $kind" "$provost" verify --$kind x --entry y --key k --pin z
+done
+contains err 'for the log alone' 'a pin for an archive'
+expect 2 'two kinds of evidence' "$provost" verify --bundle x --proof y --entry e --key k
+contains err 'exclude each other' 'two kinds of evidence'
+expect 2 'a trace among JSON' "$provost" run --json --trace --stats /bin/true
+for form in --help 'list --help' --version version; do
+    # shellcheck disable=SC2086 # one or two words
+    "$provost" $form >/dev/full 2>"$work/err"
+    [ $? = 8 ] && [ "$(grep -c 'cannot write' "$work/err")" = 1 ] ||
+        { echo "FAIL: $form to a full disk"; head "$work/err"; failed=1; }
+done
 expect 2 'one argument too many' "$provost" describe a b
 expect 2 'bad size' "$provost" deploy f /bin/true --memory 64X
 expect 2 'bad grant' "$provost" deploy f /bin/true --env =x
@@ -250,7 +273,13 @@ expect 0 'remove vain' "$provost" remove vain
 expect 6 'a name that begins with -' "$provost" deploy -- -x "$work/reply"
 contains err "'-' between" 'a name that begins with -'
 expect 2 'more memory than there is' "$provost" deploy long "$work/reply" --memory 999999T
-contains err 'memory 999999T: at most 1T' 'more memory than there is'
+contains err 'memory 999999T: must be between 1M and 1T' 'more memory than there is'
+expect 2 'less memory than there must be' "$provost" deploy long "$work/reply" --memory 1
+contains err 'memory 1: must be between 1M and 1T' 'less memory than there must be'
+for processes in 0 1000000; do
+    expect 6 'that many processes' "$provost" deploy long "$work/reply" --processes $processes
+    contains err "processes of $processes: must be between 1 and 4096" 'that many processes'
+done
 expect 6 'a long time' "$provost" deploy long "$work/reply" --timeout 1000h
 contains err 'between 1 and 86400000 ms' 'a long time'
 expect 0 list "$provost" list
@@ -308,6 +337,24 @@ node=$("$provost" audit find "$call" 2>/dev/null | sed -n '2s/ .*//p')
 expect 0 'a path of no steps' "$provost" audit path "$node" "$node"
 expect 0 status "$provost" status
 expect 0 verify "$provost" verify
+for said in 'nothing to compare with' 'begins with the [0-9]* events'; do
+    expect 0 'verify with a pin' "$provost" verify --pin "$work/pin"
+    contains out "$said" 'verify with a pin'
+done
+expect 3 'reconcile what never was' "$provost" audit reconcile --since e99999999
+if [ "$("$provost" audit find --kind request --json 2>/dev/null | python3 -c 'import json, sys
+print({len(e["fields"]["caller"]) for e in json.load(sys.stdin)["events"]} <= {0, 16})')" != True ]; then
+    echo 'FAIL: a caller is no call id'
+    failed=1
+fi
+cp "$provost" "$work/provost"
+for command in 'graph digest' "receipt $call" "audit bundle $call" 'audit archive x' 'audit find'; do
+    # shellcheck disable=SC2086 # several words
+    expect 5 "$command without rights" setpriv --reuid=65534 --regid=65534 --clear-groups \
+        "$work/provost" $command
+    contains err 'run as root' "$command without rights"
+done
+expect 3 'a record into nowhere' "$provost" audit record -o /nonexistent/r -- /bin/true
 expect 0 'verify as JSON' "$provost" verify --json
 is_json 'verify as JSON'
 expect 7 'rebuild under a running daemon' "$provost" graph rebuild

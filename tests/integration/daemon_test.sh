@@ -167,11 +167,22 @@ mkdir "$work/here"
 grep -q "state-dir: '' is no absolute path" "$work/out" || fail "$(cat "$work/out")"
 [ -z "$(ls -A "$work/here")" ] || fail "files in the current directory: $(ls -A "$work/here")"
 for address in 127.0.0.1:65536 127.0.0.1:74000 127.0.0.1:-1 127.0.0.1:http 127.0.0.1: :8080x; do
-    "$daemon" --state-dir "$state" --listen "$address" >"$work/out" 2>&1 &&
-        fail "$address was accepted"
+    "$daemon" --state-dir "$state" --listen "$address" >"$work/out" 2>&1
+    [ $? = 64 ] || fail "$address was not refused as a wrong argument"
     grep -q "must be ADDR:PORT with a port from 0 to 65535" "$work/out" || fail "$(cat "$work/out")"
 done
-"$daemon" --state-dir "$state" --listen nowhere:8080 >"$work/out" 2>&1 && fail "a name was accepted"
+"$daemon" --state-dir "$state" --listen nowhere:8080 >"$work/out" 2>&1
+[ $? = 64 ] || fail "a name was not refused as a wrong argument"
 grep -q "'nowhere' is no numeric address" "$work/out" || fail "$(cat "$work/out")"
+
+# 10. A daemon that cannot start its stitcher says so and ends; it starts nothing else on its way.
+cp -r "$(dirname "$daemon")/../libexec/provost" "$work/libexec"
+rm "$work/libexec/provost-stitcher"
+printf 'libexec-dir = %s\n' "$work/libexec" >"$work/conf"
+timeout 60 "$daemon" --config "$work/conf" --state-dir "$state" --listen 127.0.0.1:0 --without-bpf \
+    >"$work/out" 2>&1
+[ $? = 1 ] || fail "without a stitcher: $(cat "$work/out")"
+grep -q 'provost-stitcher' "$work/out" || fail "$(cat "$work/out")"
+grep -q 'gateway is ready' "$work/out" && fail "a gateway is started while the daemon stops"
 
 echo "daemon: all held"

@@ -1,5 +1,6 @@
 # The enclave host, spoken to as supervisor and gateway do. Needs root and namespaces.
-set(host_programs echo env early_env spin fork_bomb memory_hog flood crash escape connect show linger before tell late_fork)
+set(host_programs echo env early_env spin fork_bomb memory_hog flood crash escape connect show linger before tell late_fork
+    slow_start)
 foreach(program IN LISTS host_programs)
     add_executable(program_${program} ${CMAKE_CURRENT_LIST_DIR}/../programs/${program}.c)
     set_target_properties(program_${program} PROPERTIES

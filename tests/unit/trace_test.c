@@ -95,6 +95,28 @@ static void path_holds_the_chain_without_a_witness(void **state)
     pv_graph_close(g);
 }
 
+/* What flows to a function flows to its calls, and to no other function's. */
+static void path_to_a_function_ends_in_its_calls(void **state)
+{
+    (void)state;
+    struct pv_err err = PV_ERR_INIT;
+    struct pv_graph *g = graph_told(&story, STORY_NO_WITNESS);
+    const struct pv_graph_limits limits = {0};
+    static const char client[] = "203.0.113.66:31337";
+    static const char *const names[] = {"publish", "publish@1"};
+    for (unsigned i = 0; i < 2; i++) {
+        pv_auto_graph_result struct pv_graph_result r = {0};
+        pv_auto_graph_ids struct pv_graph_ids from = {0};
+        pv_auto_graph_ids struct pv_graph_ids to = {0};
+        must(pv_graph_resolve(g, client, PV_SIDE_FROM, &from, &err), &err);
+        must(pv_graph_resolve(g, names[i], PV_SIDE_TO, &to, &err), &err);
+        must(pv_graph_path(g, &from, &to, &limits, &r, &err), &err);
+        assert_true(has(&r, PV_N_UNIT, NULL, &story.attack[3]));
+        assert_false(has(&r, PV_N_UNIT, NULL, &story.good[3]));
+    }
+    pv_graph_close(g);
+}
+
 static void ids_are_accepted(void **state)
 {
     (void)state;
@@ -226,6 +248,7 @@ int main(void)
         cmocka_unit_test(secret_is_traced_forward),
         cmocka_unit_test(response_is_traced_back_to_the_client),
         cmocka_unit_test(path_holds_the_chain_without_a_witness),
+        cmocka_unit_test(path_to_a_function_ends_in_its_calls),
         cmocka_unit_test(ids_are_accepted),
         cmocka_unit_test(a_cut_list_says_so),
         cmocka_unit_test(timeline_tells_in_order),

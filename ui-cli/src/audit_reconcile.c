@@ -18,6 +18,7 @@ struct reconcile {
     uint64_t since; /* an entry */
     json_t *findings;
     uint64_t events, first; /* looked at; the first of them */
+    uint64_t end;           /* the entry behind the last one */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -70,6 +71,7 @@ static int read_on(struct reconcile *r, struct pv_log_reader *reader, uint64_t d
         PV_TRY(pv_event_decode(entry.event, entry.event_len, &e, err));
         if (r->events++ == 0)
             r->first = entry.seq;
+        r->end = entry.seq + 1;
         PV_TRY(pv_reconcile_event(rec, entry.seq, &e, err));
     }
     return rc;
@@ -102,6 +104,10 @@ static int compare(struct reconcile *r, struct pv_reconcile_totals *ret, struct 
     PV_TRY(pv_reconcile_new(&rec, r->since, size, show, r, err));
     PV_TRY(read_on(r, reader, detached, rec, err));
     PV_TRY(settle(r, reader, detached, rec, err));
+    /* of nothing the two accounts would agree, which says nothing */
+    if (r->since && r->since >= r->end)
+        return pv_refuse(err, ENOENT, "the log has no event e%" PRIu64 " yet: it has %" PRIu64,
+                         r->since, r->end);
     return pv_reconcile_end(rec, ret, err);
 }
 

@@ -2,6 +2,9 @@
 #include "audit.h"
 #include "libexec.h"
 
+#include "pv/own.h"
+
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +37,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+/* Before anything is done: whether there is a directory for the file. */
+static int check_output(const char *file, struct pv_err *err)
+{
+    char dir[PV_PATH_MAX];
+    const char *slash = strrchr(file, '/');
+    if (snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - file + 1) : 1,
+                 slash ? file : ".") >= (int)sizeof dir)
+        return pv_refuse(err, EINVAL, "the name '%s' is too long", file);
+    pv_autoclose int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? pv_fail(err, errno, "create '%s'", file) : 0;
 }
 
 static int run_recorder(const struct record *r, struct pv_err *err)
@@ -78,6 +93,7 @@ int audit_record(struct cli *cli, int argc, char **argv)
     cli_parse(&argp, argc, argv, &r);
     if (geteuid() != 0)
         return cli_error(CLI_DENIED, "recording needs root");
-    (void)run_recorder(&r, &err);
+    if (check_output(r.output, &err) == 0)
+        (void)run_recorder(&r, &err);
     return cli_report(&err);
 }

@@ -182,15 +182,24 @@ int cli_report(const struct pv_err *err)
     return cli_error(CLI_LOCAL, "%s", err->text);
 }
 
+static bool output_lost; /* and told */
+
 int cli_flush(void)
 {
     bool failed = fflush(stdout) != 0 || ferror(stdout);
 
+    output_lost |= failed;
     if (failed && reader_is_gone())
         return CLI_LOCAL;
     if (failed)
         return cli_error(CLI_LOCAL, "cannot write the output: %s", strerror(errno));
     return CLI_OK;
+}
+
+void cli_flush_at_exit(void)
+{
+    if (!output_lost && cli_flush() != CLI_OK)
+        _exit(CLI_LOCAL);
 }
 
 int cli_print_json(const struct cli *cli, json_t *value)
@@ -199,7 +208,9 @@ int cli_print_json(const struct cli *cli, json_t *value)
     /* on a terminal nothing but ASCII: what a string holds must not steer it */
     size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | CLI_JSON_REALS |
                    (cli->stdout_tty ? JSON_ENSURE_ASCII : 0);
-    if (!owned || json_dumpf(owned, stdout, flags) != 0)
+    bool failed = !owned || json_dumpf(owned, stdout, flags) != 0;
+    output_lost |= failed;
+    if (failed)
         return owned && reader_is_gone() ? CLI_LOCAL
                                          : cli_error(CLI_LOCAL, "cannot write the output as JSON");
     fputc('\n', stdout);

@@ -62,6 +62,8 @@ int cli_print_json(const struct cli *cli, json_t *value);
 /* Flushes stdout; CLI_LOCAL (reported, unless the reader has gone) when something could not be
  * written. */
 int cli_flush(void);
+/* The same for whatever exits by itself, as --help does; nothing when a loss was told already. */
+void cli_flush_at_exit(void);
 
 static inline void cli_json_cleanup_(json_t **p)
 {

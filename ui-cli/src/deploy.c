@@ -36,7 +36,7 @@ enum {
 };
 
 /* What the platform takes; it may not even read a larger number. */
-static const uint64_t memory_max_bytes = 1ull << 40;
+static const uint64_t memory_min_bytes = 1ull << 20, memory_max_bytes = 1ull << 40;
 
 struct deploy {
     struct cli *cli;
@@ -144,7 +144,8 @@ static void put_count(struct argp_state *state, struct deploy *d, const char *ke
 {
     struct pv_err err = PV_ERR_INIT;
     uint64_t v = 0;
-    if (cli_parse_count(arg, 100000, &v, &err) < 0)
+    /* whether the number makes sense is the platform's to say, which knows the range */
+    if (cli_parse_count(arg, UINT32_MAX, &v, &err) < 0)
         argp_error(state, "%s: %s", key, err.text);
     put_number(d, key, v);
 }
@@ -180,8 +181,8 @@ static void put_memory(struct argp_state *state, struct deploy *d, const char *a
     char text[32];
     if (cli_parse_size(arg, &v, &err) < 0)
         argp_error(state, "%s", err.text);
-    if (v > memory_max_bytes)
-        argp_error(state, "--memory %s: at most 1T", arg);
+    if (v < memory_min_bytes || v > memory_max_bytes)
+        argp_error(state, "--memory %s: must be between 1M and 1T", arg);
     snprintf(text, sizeof text, "%" PRIu64, v);
     (void)json_object_set_new(d->limits, "memory", json_string(text));
 }
@@ -295,6 +296,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (state->arg_num < 2)
             argp_error(state, "NAME and PATH are needed");
+        if (!*d->name)
+            argp_error(state, "NAME is empty");
         return 0;
     default:
         return parse_limits(key, arg, state, d);

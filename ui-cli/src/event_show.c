@@ -22,10 +22,26 @@ static json_t *text_json(const struct pv_value *v)
     return json_stringn((const char *)b.data, b.len);
 }
 
-static json_t *value_json(enum pv_field_type type, const struct pv_value *v)
+/* Bytes that are the id of another call are written as every id of a call is. */
+static bool other_call(const struct pv_field_schema *field, const struct pv_value *v,
+                       char out[PV_CALL_ID_CHARS + 1])
+{
+    struct pv_call_id id;
+    if (field->type != PV_F_BYTES || v->len != sizeof id.bytes ||
+        (strcmp(field->name, "caller") != 0 && strcmp(field->name, "callee") != 0))
+        return false;
+    memcpy(id.bytes, v->bytes, sizeof id.bytes);
+    pv_call_id_print(&id, out);
+    return true;
+}
+
+static json_t *value_json(const struct pv_field_schema *field, const struct pv_value *v)
 {
     char hex[2 * PV_EVENT_MAX + 1];
-    switch (type) {
+    char call[PV_CALL_ID_CHARS + 1];
+    if (other_call(field, v, call))
+        return json_string(call);
+    switch (field->type) {
     case PV_F_U64:
         /* JSON readers lose what does not fit in a signed number: then a string */
         return v->u64 <= INT64_MAX ? json_integer((json_int_t)v->u64)
@@ -45,7 +61,7 @@ json_t *cli_event_fields_json(const struct pv_event *e)
     json_t *fields = json_object();
     for (unsigned i = 0; schema && i < schema->n_fields && i < e->n; i++)
         (void)json_object_set_new(fields, schema->fields[i].name,
-                                  value_json(schema->fields[i].type, &e->v[i]));
+                                  value_json(&schema->fields[i], &e->v[i]));
     return fields;
 }
 
@@ -79,11 +95,16 @@ static void print_arguments(FILE *f, const struct pv_value *v)
     fputs(cli_escape_str(text, shown, sizeof shown), f);
 }
 
-static void print_value(FILE *f, enum pv_field_type type, const struct pv_value *v)
+static void print_value(FILE *f, const struct pv_field_schema *field, const struct pv_value *v)
 {
     char text[FIELD_SHOWN_MAX + 1] = "";
     char shown[4 * FIELD_SHOWN_MAX];
-    switch (type) {
+    char call[PV_CALL_ID_CHARS + 1];
+    if (other_call(field, v, call)) {
+        fputs(call, f);
+        return;
+    }
+    switch (field->type) {
     case PV_F_U64:
         fprintf(f, "%" PRIu64, v->u64);
         return;
@@ -118,7 +139,7 @@ void cli_event_print(FILE *f, uint64_t seq, const struct pv_event *e)
         if (strcmp(schema->fields[i].name, "argv") == 0)
             print_arguments(f, &e->v[i]);
         else
-            print_value(f, schema->fields[i].type, &e->v[i]);
+            print_value(f, &schema->fields[i], &e->v[i]);
     }
     fputc('\n', f);
 }

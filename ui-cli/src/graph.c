@@ -151,7 +151,11 @@ static int graph_digest(struct cli *cli, int argc, char **argv)
                      argc, argv);
     if (pv_crypto_init(&err) < 0 || cli_graph_path(cli, path, &err) < 0)
         return cli_report(&err);
-    return show_digest(cli, a.v[0] ? a.v[0] : path, "", NULL);
+    const char *graph = a.v[0] ? a.v[0] : path;
+    /* SQLite does not tell why it cannot open a file */
+    if (access(graph, R_OK) < 0 && errno == EACCES)
+        return cli_error(CLI_DENIED, "'%s' may not be read by this user; run as root", graph);
+    return show_digest(cli, graph, "", NULL);
 }
 
 int cmd_graph(struct cli *cli, int argc, char **argv)

@@ -149,6 +149,7 @@ static void set_request(CURL *c, const struct cli_request *req, struct transfer 
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
+    curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L); /* a machine that is gone shows all the same */
     curl_easy_setopt(c, CURLOPT_USERAGENT, "provost/" PV_VERSION);
 }
 
@@ -161,7 +162,9 @@ static int explain(const struct cli *cli, CURLcode code, const struct transfer *
         return pv_refuse(err, EMSGSIZE, "the answer of %s is larger than this client takes",
                          cli->url);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return pv_refuse(err, EHOSTUNREACH, "%s did not answer in time", cli->url);
+        return pv_refuse(err, EHOSTUNREACH,
+                         "%s did not answer in time; what was asked for may still take place",
+                         cli->url);
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
         return pv_refuse(err, EINVAL, "'%s' is no http or https URL; set PROVOST_URL", cli->url);
     if (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_PARTIAL_FILE)
@@ -271,8 +274,8 @@ int cli_http_problem(const struct cli *cli, const struct cli_response *r, const 
     }
 }
 
-int cli_admin(const struct cli *cli, const char *method, const char *target, json_t *body,
-              const char *what, json_t **ret)
+static int admin_within(const struct cli *cli, uint64_t timeout_ms, const char *method,
+                        const char *target, json_t *body, const char *what, json_t **ret)
 {
     static const char *const json_type[] = {"Content-Type: application/json"};
     struct pv_err err = PV_ERR_INIT;
@@ -287,7 +290,7 @@ int cli_admin(const struct cli *cli, const char *method, const char *target, jso
         .headers = json_type,
         .n_headers = text ? 1 : 0,
         .admin = true,
-        .timeout_ms = ADMIN_TIMEOUT_MS,
+        .timeout_ms = timeout_ms,
     };
     cli_autoresponse struct cli_response r;
     if (cli_http(cli, &req, &r, &err) < 0)
@@ -296,12 +299,24 @@ int cli_admin(const struct cli *cli, const char *method, const char *target, jso
         return cli_http_problem(cli, &r, what);
     if (!ret)
         return CLI_OK;
-    json_error_t why;
     *ret = json_loadb((const char *)r.body.data, r.body.len,
-                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
     if (!*ret)
-        return cli_error(CLI_LOCAL, "%s: the gateway's answer is no JSON (%s)", what, why.text);
+        return cli_error(CLI_LOCAL, "%s: the answer of %s is no JSON; is that the gateway?", what,
+                         cli->url);
     return CLI_OK;
+}
+
+int cli_admin(const struct cli *cli, const char *method, const char *target, json_t *body,
+              const char *what, json_t **ret)
+{
+    return admin_within(cli, ADMIN_TIMEOUT_MS, method, target, body, what, ret);
+}
+
+int cli_admin_patient(const struct cli *cli, const char *method, const char *target, json_t *body,
+                      const char *what, json_t **ret)
+{
+    return admin_within(cli, 0, method, target, body, what, ret);
 }
 
 int cli_target(char *out, size_t cap, const char *prefix, const char *name, struct pv_err *err)

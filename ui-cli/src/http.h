@@ -41,6 +41,9 @@ int cli_http_problem(const struct cli *cli, const struct cli_response *r, const 
  * every failure; returns an exit code. */
 int cli_admin(const struct cli *cli, const char *method, const char *target, json_t *body,
               const char *what, json_t **ret);
+/* The same for what has no upper bound of its duration: it waits as long as the gateway works. */
+int cli_admin_patient(const struct cli *cli, const char *method, const char *target, json_t *body,
+                      const char *what, json_t **ret);
 /* Writes prefix and the percent-encoded name to out. */
 PV_MUST_CHECK int cli_target(char *out, size_t cap, const char *prefix, const char *name,
                              struct pv_err *err);

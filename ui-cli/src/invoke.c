@@ -196,8 +196,10 @@ int cmd_invoke(struct cli *cli, int argc, char **argv)
         return cli_report(&err);
     pv_buf_printf(&target, "%s%s", base, v.path);
     pv_buf_u8(&target, 0);
-    if (pv_buf_check(&target, "the path", &err) < 0)
-        return cli_report(&err);
+    if (target.failed)
+        return cli_error(CLI_USAGE,
+                         "--path is too long: with the function's name at most %d bytes are taken",
+                         PV_HTTP_TARGET_MAX - 1);
     if (v.data && cli_read_data(v.data, &body, &err) < 0)
         return cli_report(&err);
 

@@ -48,10 +48,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct pv_err err = PV_ERR_INIT;
     switch (key) {
     case OPT_TAIL:
-        if (cli_parse_count(arg, TAIL_MAX, &l->tail, &err) < 0)
-            argp_error(state, "--tail: %s", err.text);
-        if (l->tail == 0)
-            argp_error(state, "--tail: 0 lines are none: give a number from 1 to %d", TAIL_MAX);
+        if (cli_parse_count(arg, TAIL_MAX, &l->tail, &err) < 0 || l->tail == 0)
+            argp_error(state, "--tail: '%s' is no number of lines from 1 to %d", arg, TAIL_MAX);
         return 0;
     case OPT_SINCE:
         if (cli_parse_moment(arg, pv_now_real_ns(), &l->since_ns, &err) < 0)

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct cli_command commands[] = {
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error, reported as one */
+    (void)atexit(cli_flush_at_exit);
     argp_program_version = "provost " PV_VERSION;
     argp_err_exit_status = CLI_USAGE;
     cli_init(&cli);

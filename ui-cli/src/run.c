@@ -37,10 +37,10 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Limits:", 2},
     {"memory", OPT_MEMORY, "SIZE", 0, "Memory, file pages included (512M)", 2},
     {"tmp", OPT_TMP, "SIZE", 0, "Size of its private /tmp (64M)", 2},
-    {"timeout", OPT_TIMEOUT, "TIME", 0, "Wall-clock deadline, for example 10s", 2},
-    {"cpu-time", OPT_CPU_TIME, "TIME", 0, "CPU time", 2},
-    {"calls", OPT_CALLS, "N", 0, "System calls", 2},
-    {"output-limit", OPT_OUTPUT, "SIZE", 0, "Output", 2},
+    {"timeout", OPT_TIMEOUT, "TIME", 0, "Wall-clock deadline, for example 10s (0: none)", 2},
+    {"cpu-time", OPT_CPU_TIME, "TIME", 0, "CPU time (0: any)", 2},
+    {"calls", OPT_CALLS, "N", 0, "System calls (0: any number)", 2},
+    {"output-limit", OPT_OUTPUT, "SIZE", 0, "Output (0: any)", 2},
     {NULL, 0, NULL, 0, "What to show, on stderr:", 3},
     {"trace", OPT_TRACE, NULL, 0, "Every system call", 3},
     {"stats", OPT_STATS, NULL, 0, "Exits, pages, times", 3},
@@ -186,6 +186,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "FILE is missing");
         if (!r->repeat && (r->check || r->finish != PV_VM_FINISH_EXIT))
             argp_error(state, "--check and --finish belong to --repeat");
+        if (r->cli->json && r->trace && (r->stats || r->repeat))
+            argp_error(state,
+                       "--trace is text on stderr, where --json has its JSON: leave out one");
         return 0;
     default:
         return parse_limit(key, arg, state);

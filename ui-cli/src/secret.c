@@ -141,11 +141,13 @@ static int secret_create(struct cli *cli, int argc, char **argv)
     if (!body)
         return cli_error(CLI_USAGE, "%s: the name is not valid UTF-8", what);
     cli_autojson json_t *done = NULL;
-    int rc = cli_admin(cli, "POST", "/system/secrets", body, what, &done);
+    /* each function that uses it is deployed again before the answer comes */
+    int rc = cli_admin_patient(cli, "POST", "/system/secrets", body, what, &done);
     if (rc != CLI_OK)
         return rc;
     if (cli->json) {
-        (void)json_object_set_new(done, "created", json_string(name));
+        if (!json_is_true(json_object_get(done, "replaced")))
+            (void)json_object_set_new(done, "created", json_string(name));
         return cli_print_json(cli, json_incref(done));
     }
     show_created(name, done);

@@ -1,5 +1,22 @@
 #include "simple_args.h"
 
+#include <string.h>
+
+/* The argument as the usage line calls it, the first being number 0. glibc puts the command's argp
+ * first among the children of one of its own. */
+static void say_missing(const struct argp_state *state, unsigned number)
+{
+    const struct argp *argp = state->root_argp;
+    while (!argp->args_doc && argp->children && argp->children->argp)
+        argp = argp->children->argp;
+    const char *name = argp->args_doc ? argp->args_doc : "an argument";
+    for (unsigned i = 0; argp->args_doc && i < number; i++) {
+        name += strcspn(name, " ");
+        name += strspn(name, " ");
+    }
+    argp_error(state, "%.*s is missing", (int)strcspn(name, argp->args_doc ? " " : ""), name);
+}
+
 error_t cli_simple_key(struct cli_simple_args *a, int key, char *arg, struct argp_state *state)
 {
     switch (key) {
@@ -14,7 +31,7 @@ error_t cli_simple_key(struct cli_simple_args *a, int key, char *arg, struct arg
         return 0;
     case ARGP_KEY_END:
         if (state->arg_num < a->min)
-            argp_error(state, "an argument is missing");
+            say_missing(state, state->arg_num);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

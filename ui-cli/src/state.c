@@ -77,8 +77,8 @@ int cli_state_followed_key(const struct cli *cli, const char *file, struct pv_no
     PV_TRY(cli_state_key(cli, file, ret, err));
     if (snprintf(path, sizeof path, "%s/log/rotations", cli->state_dir) >= (int)sizeof path)
         return pv_refuse(err, EINVAL, "the state directory's name is too long");
-    if (access(path, F_OK) < 0 && errno == ENOENT)
-        return 0;
+    if (access(path, R_OK) < 0)
+        return errno == ENOENT ? 0 : explain(cli, errno, "log/rotations", err);
     return cli_follow_rotations(path, ret, err);
 }
 

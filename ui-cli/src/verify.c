@@ -46,6 +46,8 @@ struct verify {
     const char *pin_file, *since_file;
     struct cli_witnesses witnesses;
     bool complete;
+    bool pin_compared; /* there was one to compare with */
+    uint64_t pin_size; /* of it, in events */
     uint64_t jobs;
     uint64_t said_ns; /* when progress was last shown */
     bool shown;
@@ -92,9 +94,14 @@ static void check_together(const struct verify *v, struct argp_state *state)
         argp_error(state, "a bundle and a proof carry their cosignatures themselves");
     if (v->witnesses.n && v->archive_file)
         argp_error(state, "--witness-key is for the log, a bundle or a proof");
-    if (v->archive_file && (v->bundle_file || v->proof_file || !v->key_file))
+    if (!!v->archive_file + !!v->bundle_file + !!v->proof_file > 1)
+        argp_error(state, "--archive, --bundle and --proof exclude each other");
+    if ((v->archive_file || v->bundle_file || v->proof_file) &&
+        (v->pin_file || v->since_file || v->complete))
+        argp_error(state, "--pin, --since and --complete are for the log alone");
+    if (v->archive_file && !v->key_file)
         argp_error(state, "--archive and --key belong together");
-    if (v->bundle_file && (v->proof_file || !v->key_file))
+    if (v->bundle_file && !v->key_file)
         argp_error(state, "--bundle and --key belong together");
     if (!v->proof_file != !v->entry_file || (v->proof_file && !v->key_file))
         argp_error(state, "--proof, --entry and --key belong together");
@@ -201,6 +208,24 @@ static json_t *log_json(const struct pv_verify_result *r)
         (void)json_object_set_new(o, "first_bad_event",
                                   json_sprintf("e%" PRIu64, r->first_bad_seq));
     return o;
+}
+
+static void print_pin(const struct verify *v)
+{
+    char shown[400];
+    if (!v->pin_file)
+        return;
+    cli_escape_str(v->pin_file, shown, sizeof shown);
+    if (v->pin_compared)
+        printf("       begins with the %" PRIu64 " events that '%s' remembered\n", v->pin_size,
+               shown);
+    else
+        printf("       '%s' remembers it from now on: there was nothing to compare with\n", shown);
+}
+
+static json_t *pin_json(const struct verify *v)
+{
+    return v->pin_compared ? json_integer((json_int_t)v->pin_size) : json_null();
 }
 
 static void print_log(const struct pv_verify_result *r)
@@ -318,6 +343,8 @@ static int run_check(struct verify *v, int dir_fd, const struct pv_note_key *key
                                                  .progress = progress,
                                                  .ctx = v};
     PV_TRY(pv_verify_log(dir_fd, &options_of, ret, err));
+    v->pin_compared = have_pin;
+    v->pin_size = have_pin ? pinned.size : 0;
     if (v->pin_file && ret->verdict == PV_VERDICT_OK && ret->note_len)
         return cli_pin_write(v->pin_file, ret->note, ret->note_len, err);
     return 0;
@@ -393,13 +420,15 @@ static int check_all(struct cli *cli, struct verify *v)
                   : graph_ok                   ? CLI_OK
                                                : CLI_GRAPH_DIFFERS;
     if (cli->json) {
-        rc = cli_print_json(cli,
-                            json_pack("{s:b, s:o, s:o, s:o}", "ok", (int)ok, "log", log_json(&log),
-                                      "graph", graph_json(graph_present, &graph), "witnesses",
-                                      cli_witnesses_json(&v->witnesses)));
+        rc = cli_print_json(
+            cli, json_pack("{s:b, s:o, s:o, s:o, s:o}", "ok", (int)ok, "log", log_json(&log),
+                           "graph", graph_json(graph_present, &graph), "witnesses",
+                           cli_witnesses_json(&v->witnesses), "pinned", pin_json(v)));
         return rc != CLI_OK ? rc : verdict;
     }
     print_log(&log);
+    if (log.verdict == PV_VERDICT_OK)
+        print_pin(v);
     if (log.verdict == PV_VERDICT_OK)
         cli_witnesses_print(&v->witnesses, log.signed_entries);
     print_graph(graph_present, &graph, log.entries);

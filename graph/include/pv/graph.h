@@ -96,8 +96,8 @@ enum pv_graph_side {
     PV_SIDE_TO,   /* its response */
 };
 /* Nodes meant by a text: an id as above, or the exact name of files, endpoints, secrets, functions
- * (NAME@VERSION too). Adds to ids. -ENOENT when there is none, -EINVAL when a prefix is too short
- * or means several. */
+ * (NAME@VERSION too; with PV_SIDE_TO also all of their invocations). Adds to ids. -ENOENT when
+ * there is none, -EINVAL when a prefix is too short or means several. */
 PV_MUST_CHECK int pv_graph_resolve(struct pv_graph *g, const char *text, enum pv_graph_side side,
                                    struct pv_graph_ids *ids, struct pv_err *err);
 /* The call meant by a call id, a prefix, or n123/e123 that belongs to one. -ENOENT when there is
