@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include "pv/log.h"
+#include "pv/measure.h"
 #include "pv/own.h"
 
 #include <fcntl.h>
@@ -154,6 +155,23 @@ static int create_domain(struct pv_host *h, const struct start *s, struct pv_err
     return 0;
 }
 
+/* Here and not where it is stored: of the very directory that is mounted next, in a process that
+ * holds up no other function however large the package is. */
+static int check_package(struct pv_host *h, int package, struct pv_err *err)
+{
+    char name[2 * PV_MEASUREMENT_BYTES + 1];
+    struct pv_err why = PV_ERR_INIT;
+    int rc = pv_package_check(package, h->spec.package, &why);
+
+    if (rc != -EBADMSG) {
+        *err = why;
+        return rc;
+    }
+    pv_hex(h->spec.package, sizeof h->spec.package, name);
+    pv_record_denied(h, "package", name, "it was changed after it was stored");
+    return pv_refuse(err, EBADMSG, "%.400s: deploy the function again", why.text);
+}
+
 static int say_ready(struct pv_err *err)
 {
     pv_automsg struct pv_msg m;
@@ -163,16 +181,24 @@ static int say_ready(struct pv_err *err)
     return pv_msg_send(PV_ROLE_CONTROL_FD, &m, err);
 }
 
-static int start(struct pv_host *h, struct pv_err *err)
+/* ret_end: what is said when it fails. */
+static int start(struct pv_host *h, enum pv_host_msg *ret_end, struct pv_err *err)
 {
     struct start s = {.data = -1, .log = -1, .package = -1, .secrets = -1};
     int rc = receive_start(h, &s, err);
+
+    *ret_end = PV_HOST_FAULT;
 
     if (rc == 0) {
         h->data = s.data;
         h->control = PV_ROLE_CONTROL_FD;
         pv_log_file_init(&h->log, s.log);
         rc = make_seats(h, s.n_slots, err);
+    }
+    if (rc == 0) {
+        rc = check_package(h, s.package, err);
+        /* calls are refused, and not kept until another start has come to the same */
+        *ret_end = rc < 0 ? PV_HOST_FAILED : PV_HOST_FAULT;
     }
     if (rc == 0)
         rc = create_domain(h, &s, err);
@@ -183,12 +209,12 @@ static int start(struct pv_host *h, struct pv_err *err)
 }
 
 /* The log has it too; a client of the gateway sees only this. */
-static void say_fault(const struct pv_host *h, const struct pv_err *why)
+static void say_end(const struct pv_host *h, enum pv_host_msg type, const struct pv_err *why)
 {
     pv_automsg struct pv_msg m;
     struct pv_err err = PV_ERR_INIT;
 
-    pv_msg_init(&m, PV_HOST_FAULT);
+    pv_msg_init(&m, (uint16_t)type);
     pv_buf_str(&m.body, why->text);
     if (h->data >= 0 && pv_msg_send(h->data, &m, &err) < 0)
         pv_log(PV_LOG_WARN, "%s", err.text);
@@ -211,6 +237,7 @@ int main(void)
 {
     struct pv_host h = {.epoll = -1, .data = -1, .idle_ns = UINT64_MAX};
     struct pv_err err = PV_ERR_INIT;
+    enum pv_host_msg end;
     int rc;
 
     pv_log_init("host", PV_LOG_INFO);
@@ -222,7 +249,7 @@ int main(void)
     (void)fcntl(PV_ROLE_BELL_FD, F_SETFD, FD_CLOEXEC);
     h.queue_end = &h.queue;
     h.out_end = &h.out;
-    rc = start(&h, &err);
+    rc = start(&h, &end, &err);
     if (rc == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         rc = pv_fail(&err, errno, "tie the host to its supervisor");
     if (rc == 0)
@@ -232,7 +259,7 @@ int main(void)
     if (rc < 0) {
         pv_log(PV_LOG_ERROR, "%s", err.text);
         if (rc != -ECANCELED)
-            say_fault(&h, &err);
+            say_end(&h, end, &err);
     }
     finish(&h, rc < 0 ? "fault" : "stopped");
     return rc < 0 ? 1 : 0;

@@ -384,13 +384,31 @@ void pv_host_stop(struct pv_supervisor *s, uint64_t tag, const char *name, uint6
         finish(s, h);
 }
 
-void pv_host_unfit(struct pv_host *h, const char *why)
+static void make_way(struct pv_host *h)
 {
     enum { LIMIT_MS = 5000 };
 
-    snprintf(h->unfit, sizeof h->unfit, "%s", why);
     h->makes_way = true;
     pv_role_drain(&h->role, LIMIT_MS);
+}
+
+void pv_host_unfit(struct pv_host *h, const char *why)
+{
+    snprintf(h->unfit, sizeof h->unfit, "%s", why);
+    make_way(h);
+}
+
+void pv_hosts_renew(struct pv_supervisor *s, const uint8_t package[PV_HASH_BYTES])
+{
+    for (struct pv_host *h = s->hosts; h; h = h->next) {
+        if (h->leaving || memcmp(h->spec.package, package, PV_HASH_BYTES) != 0)
+            continue;
+        pv_log(PV_LOG_WARN, "%s is started anew: its package had been changed", h->role.name);
+        if (h->role.pid > 0)
+            make_way(h);
+        else if (h->role.restart_at_ns)
+            h->role.restart_at_ns = pv_now_mono_ns();
+    }
 }
 
 void pv_host_ended(struct pv_supervisor *s, struct pv_host *h, int status)

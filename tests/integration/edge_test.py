@@ -411,6 +411,50 @@ def packages(p):
     settled()
 
 
+def changed_packages(p):
+    """What was changed on disk is run by no new host, and the same source deployed again mends it, for all
+    functions that use it."""
+    p.script("stored", 'read -r x; echo "$x"\n')
+    source = p.dir / "stored.sh"
+    p.deploy("twin", source)
+    measurement = p.json("describe", "stored")["provost"]["measurement"]
+
+    def about(name):
+        return p.json("describe", name)["provost"]
+
+    def answer(name):
+        return p.request("POST", f"/function/{name}", "good\n")[:2]
+
+    def changed():
+        with open(p.state / "packages" / measurement / "stored.sh", "a") as f:
+            f.write("echo evil\n")
+
+    def refused(name):
+        until(lambda: "was changed" in about(name)["reason"], lambda: about(name))
+        code, said = answer(name)
+        assert code == 503 and b"deploy the function again" in said and measurement.encode() in said, said
+
+    changed()
+    os.kill(about("stored")["host_pid"], signal.SIGKILL)
+    refused("stored")
+    until(lambda: any(measurement in e["fields"]["object"] for e in p.events("denied")), "it is not recorded")
+    p.deploy("stored", source)
+    assert answer("stored") == (200, b"good\n"), answer("stored")
+    # twin's host had started before, and would have run what was changed
+    until(lambda: answer("twin") == (200, b"good\n"), lambda: answer("twin"))
+    assert f"package {measurement} was changed" in (p.dir / "provostd.log").read_text()
+
+    p.stop()
+    changed()
+    p.start()
+    refused("stored")
+    refused("twin")
+    p.deploy("twin", source)
+    for name in ("twin", "stored"):
+        until(lambda: answer(name) == (200, b"good\n"), lambda: answer(name))
+        p.cli("remove", name)
+
+
 def versions(p):
     bad = p.dir / "bad.sh"
     bad.write_text("#!/nowhere/interpreter\n")
@@ -536,7 +580,7 @@ def main_run():
         for step in (confined, half_closed, pipelined, smuggled, small_print, sizes, cgi, proxy, calls,
                      imports, secrets, replaced_secrets,
                      replaced_together, options_in_vain,
-                     last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
+                     last_words_of_a_host, dying_host, packages, changed_packages, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)
             print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)

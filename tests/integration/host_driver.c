@@ -1,6 +1,7 @@
 #include "host_driver.h"
 
 #include "pv/io.h"
+#include "pv/measure.h"
 #include "pv/own.h"
 
 #include <fcntl.h>
@@ -156,8 +157,10 @@ static void put_start(struct host_driver *d, const char *package, struct pv_spec
     struct pv_err err = PV_ERR_INIT;
     char log[] = "/tmp/provost-host-log-XXXXXX";
     int log_fd = mkostemp(log, O_APPEND | O_CLOEXEC);
+    int package_fd = open(package, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     unlink(log);
+    must(pv_package_measure(package_fd, spec->package, &err), &err);
     d->log = fcntl(log_fd, F_DUPFD_CLOEXEC, 0);
     pv_msg_init(m, PV_ROLE_START);
     memset(start.k0, 5, sizeof start.k0);
@@ -172,7 +175,7 @@ static void put_start(struct host_driver *d, const char *package, struct pv_spec
     pv_msg_put_fd(m, ring);
     pv_msg_put_fd(m, data);
     pv_msg_put_fd(m, log_fd);
-    pv_msg_put_fd(m, open(package, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    pv_msg_put_fd(m, package_fd);
     pv_msg_put_fd(m, open(package, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
