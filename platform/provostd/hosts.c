@@ -138,9 +138,8 @@ static int look_at_fitness(struct pv_supervisor *s, struct pv_host *h, struct pv
     bool missing = !s->machine && pv_vm_stand_by(&s->machine, &why) < 0;
     if (missing && h->spec.class == PV_CLASS_MICROVM)
         return pv_refuse(err, ENOTSUP, "no micro-VM can run on this machine: %.255s", why.text);
-    if (h->spec.class == PV_CLASS_AUTO && (missing || h->spec.cpu_millis))
-        snprintf(h->unfit, sizeof h->unfit, "%.255s",
-                 missing ? why.text : "it has no CPU share of its own");
+    if (missing)
+        snprintf(h->unfit, sizeof h->unfit, "%.255s", why.text);
     return 0;
 }
 

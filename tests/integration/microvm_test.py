@@ -98,6 +98,21 @@ def what_is_refused_before_the_snapshot_is_told(p):
     assert p.request("POST", "/function/early", "x")[1] == b"did\n"
 
 
+def a_share_is_kept(p):
+    """--cpu holds for a micro-VM as for a process."""
+    handler = p.dir / "held.py"
+    handler.write_text("import sys\nsys.stdin.read()\nwhile True:\n    pass\n")
+    p.deploy("held", handler, "--class", "microvm", "--cpu", "0.1", "--timeout", "3s", "--prepared", "1", "--",
+             "/usr/bin/python3", "/function/held.py")
+    assert describe(p, "held")["mode"] == "microvm", describe(p, "held")
+    host = describe(p, "held")["host_pid"]
+    before = cpu_ticks(host)
+    assert p.request("POST", "/function/held", "go")[0] == 504
+    used = (cpu_ticks(host) - before) / os.sysconf("SC_CLK_TCK")
+    assert used < 1.2, f"{used} s of CPU time in 3 s"
+    p.cli("remove", "held")
+
+
 def a_killed_host_leaves_a_gap(p):
     """What a micro-VM did and its host could not record any more is counted in the log."""
     handler = p.dir / "spin.py"
@@ -170,6 +185,7 @@ def main():
         a_late_misfit_moves(p)
         no_placeholder_is_shown(p)
         what_is_refused_before_the_snapshot_is_told(p)
+        a_share_is_kept(p)
         a_killed_host_leaves_a_gap(p)
         p.stop()
         p.cli("verify")
