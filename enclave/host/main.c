@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { SLOTS_MAX = 1024 };
-
 /* What the start message carries beyond struct pv_role_start. */
 struct start {
     struct pv_role_start role;
@@ -25,17 +23,31 @@ struct start {
     int data, log, package, secrets;
 };
 
+static void slot_group(const char *dir, unsigned slot, char out[PV_PATH_MAX])
+{
+    out[0] = '\0';
+    if (dir[0])
+        (void)snprintf(out, PV_PATH_MAX, PV_SLOT_GROUP, dir, slot);
+}
+
 static int read_slots(struct pv_reader *r, struct start *s, struct pv_err *err)
 {
-    if (r->failed || s->n_slots == 0 || s->n_slots > SLOTS_MAX)
+    struct pv_slot_paths all = {0};
+
+    if (r->failed || s->n_slots == 0 || s->n_slots > PV_CONCURRENCY_MAX)
         return pv_refuse(err, EBADMSG, "the start message's slots are malformed");
     s->slots = s->microvm ? NULL : calloc(s->n_slots, sizeof *s->slots);
     if (!s->slots && !s->microvm)
         return pv_fail(err, ENOMEM, "start with %u slots", s->n_slots);
+    if (s->slots) {
+        pv_read_str(r, all.memory, sizeof all.memory);
+        pv_read_str(r, all.pids, sizeof all.pids);
+        pv_read_str(r, all.cpu, sizeof all.cpu);
+    }
     for (uint32_t i = 0; s->slots && i < s->n_slots; i++) {
-        pv_read_str(r, s->slots[i].memory, sizeof s->slots[i].memory);
-        pv_read_str(r, s->slots[i].pids, sizeof s->slots[i].pids);
-        pv_read_str(r, s->slots[i].cpu, sizeof s->slots[i].cpu);
+        slot_group(all.memory, i, s->slots[i].memory);
+        slot_group(all.pids, i, s->slots[i].pids);
+        slot_group(all.cpu, i, s->slots[i].cpu);
     }
     return pv_reader_end(r, "the start message", err);
 }

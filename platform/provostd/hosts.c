@@ -153,11 +153,10 @@ static void put_slots(struct pv_supervisor *s, const struct pv_host *h, struct p
     pv_buf_u8(&m->body, pv_host_wants_microvm(h));
     pv_buf_u8(&m->body, s->machine);
     pv_buf_str(&m->body, h->unfit);
-    for (uint32_t slot = 0; !pv_host_wants_microvm(h) && slot < h->spec.concurrency; slot++)
-        for (unsigned i = 0; i < PV_CG_COUNT; i++) {
-            pv_cgroup_slot_path(&s->cgroups, h->group, (enum pv_controller)i, slot, path);
-            pv_buf_str(&m->body, path);
-        }
+    for (unsigned i = 0; !pv_host_wants_microvm(h) && i < PV_CG_COUNT; i++) {
+        pv_cgroup_group_path(&s->cgroups, h->group, (enum pv_controller)i, path);
+        pv_buf_str(&m->body, path);
+    }
 }
 
 static int fill_host(struct pv_supervisor *s, struct pv_role *r, struct pv_msg *m,
@@ -179,7 +178,7 @@ static int fill_host(struct pv_supervisor *s, struct pv_role *r, struct pv_msg *
     pv_msg_put_fd(m, package);
     pv_msg_put_fd(m, pv_role_fresh_dir(s->state.secrets));
     PV_TRY(pv_cgroup_adopt(&s->cgroups, h->group, r->pid, err));
-    return pv_buf_check(&m->body, "start message of a host (is concurrency too high?)", err);
+    return pv_buf_check(&m->body, "start message of a host", err);
 }
 
 static int make_group(struct pv_supervisor *s, struct pv_host *h, struct pv_err *err)

@@ -349,6 +349,16 @@ def last_words_of_a_host(p):
     p.cli("secret", "remove", "swollen")
 
 
+def widest(p):
+    """As many requests at once as are promised can be had, of both classes."""
+    for name in ("process", "microvm") if os.access("/dev/kvm", os.R_OK | os.W_OK) else ("process",):
+        p.deploy("wide", PROGRAMS / "echo", "--class", name, "--concurrency", "1024")
+        assert p.request("POST", "/function/wide", body=b"x")[:2] == (200, b"x")
+    r = p.cli("deploy", "wide", PROGRAMS / "echo", "--concurrency", "1025", check=False)
+    assert r.returncode == 6 and b"between 1 and 1024" in r.stderr, r
+    p.cli("remove", "wide")
+
+
 def dying_host(p):
     """A deployment whose host dies before it is ready fails; it neither hangs nor comes back."""
     before = {pid for pid, comm in children(p.process.pid).items() if comm == "provost-host"}
@@ -580,7 +590,7 @@ def main_run():
         for step in (confined, half_closed, pipelined, smuggled, small_print, sizes, cgi, proxy, calls,
                      imports, secrets, replaced_secrets,
                      replaced_together, options_in_vain,
-                     last_words_of_a_host, dying_host, packages, changed_packages, queue_full, slow_clients, versions):
+                     last_words_of_a_host, widest, dying_host, packages, changed_packages, queue_full, slow_clients, versions):
             began = time.monotonic()
             step(p)
             print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)

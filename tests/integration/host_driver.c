@@ -49,7 +49,7 @@ static void put_cgroups(struct host_driver *d, const struct pv_spec *spec, bool 
     pv_buf_str(&m->body, d->unfit);
     for (unsigned slot = 0; !d->microvm && slot < d->n_slots; slot++)
         for (unsigned i = 0; i < 3; i++) {
-            char path[512] = "";
+            char path[512];
 
             if (v1) {
                 snprintf(d->cgroups[i], sizeof d->cgroups[i], "/sys/fs/cgroup/%s/provost-test-%d",
@@ -64,8 +64,9 @@ static void put_cgroups(struct host_driver *d, const struct pv_spec *spec, bool 
                 if (i == 2 && spec->cpu_millis)
                     write_to(path, "cpu.cfs_quota_us", spec->cpu_millis * 100);
             }
-            pv_buf_str(&m->body, path);
         }
+    for (unsigned i = 0; !d->microvm && i < 3; i++)
+        pv_buf_str(&m->body, d->cgroups[i]);
 }
 
 static void drop_cgroups(struct host_driver *d)

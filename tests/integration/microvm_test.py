@@ -10,7 +10,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from provost_platform import Platform, PROGRAMS, skip  # noqa: E402
+from provost_platform import Platform, PROGRAMS, skip, until  # noqa: E402
 
 SECRET = "/var/openfaas/secrets/api-key"
 
@@ -165,6 +165,17 @@ def a_late_misfit_moves(p):
     assert describe(p, "insists")["mode"] == "microvm", describe(p, "insists")
 
 
+def one_that_cannot_move_says_why(p):
+    """Its requests fail as before, and describe says why it is no process."""
+    p.cli("secret", "create", "passing", "--from-file", "-", stdin=b"x")
+    p.deploy("kept", PROGRAMS / "late_fork", "--secret", "passing")
+    (p.state / "secrets" / "passing").unlink()
+    assert p.request("POST", "/function/kept", "x")[0] == 500
+    until(lambda: "there is no secret 'passing'" in describe(p, "kept")["reason"], lambda: describe(p, "kept"))
+    assert "could not be moved" in describe(p, "kept")["reason"] and describe(p, "kept")["version"] == 1
+    p.cli("remove", "kept")
+
+
 def misfits_are_processes(p):
     p.script("shell", "read -r x; echo \"$x\"\n")
     about = describe(p, "shell")
@@ -183,6 +194,7 @@ def main():
         calls_carry_what_was_read(p)
         misfits_are_processes(p)
         a_late_misfit_moves(p)
+        one_that_cannot_move_says_why(p)
         no_placeholder_is_shown(p)
         what_is_refused_before_the_snapshot_is_told(p)
         a_share_is_kept(p)
