@@ -54,6 +54,8 @@ _Noreturn static void run_child(const struct pv_package_source *source)
     pv_autobuf struct pv_buf b;
     int rc = pv_package_import(STORE_FD, source, &p, &err);
 
+    rc = pv_wrap_full(&err, rc, source->closed);
+
     pv_buf_init(&b, ANSWER_MAX);
     pv_buf_u8(&b, p.mended);
     pv_buf_raw(&b, p.measurement, sizeof p.measurement);

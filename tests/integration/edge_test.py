@@ -2,6 +2,7 @@
 """The gateway's edges over real sockets: half-closed, slow, too many and lying clients, a full queue,
 the egress proxy, a full disk, versions after a restart, and the last words of a clean stop."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -691,6 +692,28 @@ def small_state():
         os.kill(auditor, signal.SIGCONT)
         until(lambda: p.request("POST", "/function/echo", body=b"back")[:2] == (200, b"back"),
               "it does not go on")
+
+        # not a byte is left: what needs room is refused with where to make it, and removing needs none
+        (p.state / "ballast").unlink()
+        subprocess.run(["mount", "-o", "remount,size=48m", p.state], check=True)
+        p.deploy("goes", PROGRAMS / "echo")
+        with open(p.state / "filling", "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while f.write(b"x" * 4096):
+                pass
+        source = p.dir / "more.sh"
+        source.write_text("#!/bin/sh\ncat\n")
+        source.chmod(0o755)
+        for args in (("deploy", "more", source), ("secret", "create", "more", "--from-file", "-")):
+            r = p.cli(*args, check=False, stdin=b"x")
+            assert r.returncode == 8 and f"'{p.state}' is full".encode() in r.stderr, r
+        p.cli("remove", "goes")
+        assert p.cli("describe", "goes", check=False).returncode == 3
+        p.cli("remove", "echo")
+        (p.state / "filling").unlink()
+        p.stop()
+        p.start()
+        p.deploy("goes", PROGRAMS / "echo")
+        assert p.json("describe", "goes")["provost"]["version"] == 2
     print("small state: held")
 
 

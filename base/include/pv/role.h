@@ -81,7 +81,7 @@ PV_MUST_CHECK int pv_role_wait_start(struct pv_msg *m, struct pv_reader *ret_r,
  *   auditor:  source u8 (enum pv_witness_source), without_reason str, uid u32, gid u32, bpffs_path
  *             str; fds: log directory, key directory, bpffs directory (to replay: the stream)
  *   gateway:  admin token str, audit u8 (0: benchmark without audit), listen address str (for
- *             /system/info), uid u32, gid u32; fds: listening socket, registry directory, functions'
+ *             /system/info), state_path str (for messages), uid u32, gid u32; fds: listening socket, registry directory, functions'
  *             log directory
  *   stitcher: uid u32, gid u32, log_path str, graph_path str (SQLite opens by path); fds: log
  *             directory (read), graph directory
