@@ -62,3 +62,10 @@ int pv_replace_file_at(int dir_fd, const char *name, const void *p, size_t len, 
         (void)unlinkat(dir_fd, tmp, 0);
     return rc;
 }
+
+int pv_wrap_full(struct pv_err *err, int rc, const char *state_dir)
+{
+    if (rc != -ENOSPC && rc != -EDQUOT)
+        return rc;
+    return pv_wrap(err, rc, "the state directory '%s' is full; make room there", state_dir);
+}

@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include "pv/log.h"
+#include "pv/measure.h"
 #include "pv/own.h"
 
 #include <fcntl.h>
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-
-enum { SLOTS_MAX = 1024 };
 
 /* What the start message carries beyond struct pv_role_start. */
 struct start {
@@ -24,17 +23,31 @@ struct start {
     int data, log, package, secrets;
 };
 
+static void slot_group(const char *dir, unsigned slot, char out[PV_PATH_MAX])
+{
+    out[0] = '\0';
+    if (dir[0])
+        (void)snprintf(out, PV_PATH_MAX, PV_SLOT_GROUP, dir, slot);
+}
+
 static int read_slots(struct pv_reader *r, struct start *s, struct pv_err *err)
 {
-    if (r->failed || s->n_slots == 0 || s->n_slots > SLOTS_MAX)
+    struct pv_slot_paths all = {0};
+
+    if (r->failed || s->n_slots == 0 || s->n_slots > PV_CONCURRENCY_MAX)
         return pv_refuse(err, EBADMSG, "the start message's slots are malformed");
     s->slots = s->microvm ? NULL : calloc(s->n_slots, sizeof *s->slots);
     if (!s->slots && !s->microvm)
         return pv_fail(err, ENOMEM, "start with %u slots", s->n_slots);
+    if (s->slots) {
+        pv_read_str(r, all.memory, sizeof all.memory);
+        pv_read_str(r, all.pids, sizeof all.pids);
+        pv_read_str(r, all.cpu, sizeof all.cpu);
+    }
     for (uint32_t i = 0; s->slots && i < s->n_slots; i++) {
-        pv_read_str(r, s->slots[i].memory, sizeof s->slots[i].memory);
-        pv_read_str(r, s->slots[i].pids, sizeof s->slots[i].pids);
-        pv_read_str(r, s->slots[i].cpu, sizeof s->slots[i].cpu);
+        slot_group(all.memory, i, s->slots[i].memory);
+        slot_group(all.pids, i, s->slots[i].pids);
+        slot_group(all.cpu, i, s->slots[i].cpu);
     }
     return pv_reader_end(r, "the start message", err);
 }
@@ -154,6 +167,23 @@ static int create_domain(struct pv_host *h, const struct start *s, struct pv_err
     return 0;
 }
 
+/* Here and not where it is stored: of the very directory that is mounted next, in a process that
+ * holds up no other function however large the package is. */
+static int check_package(struct pv_host *h, int package, struct pv_err *err)
+{
+    char name[2 * PV_MEASUREMENT_BYTES + 1];
+    struct pv_err why = PV_ERR_INIT;
+    int rc = pv_package_check(package, h->spec.package, &why);
+
+    if (rc != -EBADMSG) {
+        *err = why;
+        return rc;
+    }
+    pv_hex(h->spec.package, sizeof h->spec.package, name);
+    pv_record_denied(h, "package", name, "it was changed after it was stored");
+    return pv_refuse(err, EBADMSG, "%.400s: deploy the function again", why.text);
+}
+
 static int say_ready(struct pv_err *err)
 {
     pv_automsg struct pv_msg m;
@@ -163,16 +193,24 @@ static int say_ready(struct pv_err *err)
     return pv_msg_send(PV_ROLE_CONTROL_FD, &m, err);
 }
 
-static int start(struct pv_host *h, struct pv_err *err)
+/* ret_end: what is said when it fails. */
+static int start(struct pv_host *h, enum pv_host_msg *ret_end, struct pv_err *err)
 {
     struct start s = {.data = -1, .log = -1, .package = -1, .secrets = -1};
     int rc = receive_start(h, &s, err);
+
+    *ret_end = PV_HOST_FAULT;
 
     if (rc == 0) {
         h->data = s.data;
         h->control = PV_ROLE_CONTROL_FD;
         pv_log_file_init(&h->log, s.log);
         rc = make_seats(h, s.n_slots, err);
+    }
+    if (rc == 0) {
+        rc = check_package(h, s.package, err);
+        /* calls are refused, and not kept until another start has come to the same */
+        *ret_end = rc < 0 ? PV_HOST_FAILED : PV_HOST_FAULT;
     }
     if (rc == 0)
         rc = create_domain(h, &s, err);
@@ -183,12 +221,12 @@ static int start(struct pv_host *h, struct pv_err *err)
 }
 
 /* The log has it too; a client of the gateway sees only this. */
-static void say_fault(const struct pv_host *h, const struct pv_err *why)
+static void say_end(const struct pv_host *h, enum pv_host_msg type, const struct pv_err *why)
 {
     pv_automsg struct pv_msg m;
     struct pv_err err = PV_ERR_INIT;
 
-    pv_msg_init(&m, PV_HOST_FAULT);
+    pv_msg_init(&m, (uint16_t)type);
     pv_buf_str(&m.body, why->text);
     if (h->data >= 0 && pv_msg_send(h->data, &m, &err) < 0)
         pv_log(PV_LOG_WARN, "%s", err.text);
@@ -211,6 +249,7 @@ int main(void)
 {
     struct pv_host h = {.epoll = -1, .data = -1, .idle_ns = UINT64_MAX};
     struct pv_err err = PV_ERR_INIT;
+    enum pv_host_msg end;
     int rc;
 
     pv_log_init("host", PV_LOG_INFO);
@@ -222,7 +261,7 @@ int main(void)
     (void)fcntl(PV_ROLE_BELL_FD, F_SETFD, FD_CLOEXEC);
     h.queue_end = &h.queue;
     h.out_end = &h.out;
-    rc = start(&h, &err);
+    rc = start(&h, &end, &err);
     if (rc == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         rc = pv_fail(&err, errno, "tie the host to its supervisor");
     if (rc == 0)
@@ -232,7 +271,7 @@ int main(void)
     if (rc < 0) {
         pv_log(PV_LOG_ERROR, "%s", err.text);
         if (rc != -ECANCELED)
-            say_fault(&h, &err);
+            say_end(&h, end, &err);
     }
     finish(&h, rc < 0 ? "fault" : "stopped");
     return rc < 0 ? 1 : 0;

@@ -82,6 +82,7 @@ int pv_microvm_image(struct pv_microvm_domain *d, struct pv_err *err)
         .limits = {.memory_bytes = s->memory_bytes,
                    .tmp_bytes = s->tmp_bytes,
                    .output_bytes = s->output_bytes,
+                   .cpu_millis = s->cpu_millis,
                    .threads = s->processes,
                    .descriptors = descriptors_each(d)},
         .finish = (enum pv_vm_finish)s->finish,

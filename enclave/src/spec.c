@@ -254,7 +254,7 @@ int pv_spec_check(const struct pv_spec *s, struct pv_err *err)
     PV_TRY(check_unit(s->timeout_ms, 1, timeout_max_ms, "timeout", " ms", err));
     PV_TRY(check_range(s->processes, 1, 4096, "processes", err));
     PV_TRY(check_unit(s->cpu_millis, 0, 1024000, "cpu", " thousandths", err));
-    PV_TRY(check_range(s->concurrency, 1, 1024, "concurrency", err));
+    PV_TRY(check_range(s->concurrency, 1, PV_CONCURRENCY_MAX, "concurrency", err));
     PV_TRY(check_range(s->prepared, 0, s->concurrency, "prepared", err));
     PV_TRY(check_range(s->prepare, PV_PREPARE_AUTO, PV_PREPARE_ZYGOTE, "prepare", err));
     PV_TRY(check_range(s->audit, PV_AUDIT_BOUNDED, PV_AUDIT_SYNC, "audit", err));

@@ -119,6 +119,8 @@ struct pv_vm {
     struct iovec rest; /* what the shim had not handed out when it was stopped */
     bool staged;       /* what is left of the body is in the request buffer */
     bool input_waits;  /* the last read of stdin found nothing yet */
+    /* the CPU share's present period: its start, and the thread's CPU time then */
+    uint64_t share_start_ns, share_cpu_ns;
     uint64_t slice_ns; /* when the running thread must let others run */
     struct pv_vm_stats stats;
     bool told_random, told_clock;

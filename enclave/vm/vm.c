@@ -232,14 +232,6 @@ void pv_vm_tell(struct pv_vm *vm, enum pv_vm_event_kind kind, const char *what, 
         vm->hooks.event(vm->hooks.ctx, &e);
 }
 
-static uint64_t cpu_now_ns(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * PV_NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
 static void begin(struct pv_vm *vm, const struct pv_vm_call *call, uint64_t deadline_ns)
 {
     const struct pv_vm_stats last = vm->stats;
@@ -259,7 +251,7 @@ static void begin(struct pv_vm *vm, const struct pv_vm_call *call, uint64_t dead
     vm->machine.exits = 0;
     vm->deadline_ns = deadline_ns;
     vm->wall_start_ns = pv_now_mono_ns();
-    vm->cpu_start_ns = cpu_now_ns();
+    vm->cpu_start_ns = pv_cpu_now_ns();
 }
 
 static void finish(struct pv_vm *vm, struct pv_vm_result *ret)
@@ -267,7 +259,7 @@ static void finish(struct pv_vm *vm, struct pv_vm_result *ret)
     pv_shim_end(vm);
     vm->call = NULL;
     vm->stats.exits = vm->machine.exits;
-    vm->stats.cpu_ns = cpu_now_ns() - vm->cpu_start_ns;
+    vm->stats.cpu_ns = pv_cpu_now_ns() - vm->cpu_start_ns;
     vm->stats.wall_ns = pv_now_mono_ns() - vm->wall_start_ns;
     vm->stats.frames = vm->memory.n_used;
     vm->result.out = vm->out;

@@ -269,6 +269,14 @@ static int start_again(struct gw_deploy *d, const struct gw_version *v, enum pv_
     return 0;
 }
 
+/* Its requests go on failing: who asks is told why. */
+static void on_moved(void *ctx, const struct gw_function *f, const char *error)
+{
+    (void)ctx;
+    if (error && f->current)
+        snprintf(f->current->unmoved, sizeof f->current->unmoved, "%s", error);
+}
+
 void gw_deploy_as_process(struct gw_version *v, const char *reason)
 {
     struct pv_err err = PV_ERR_INIT;
@@ -280,6 +288,7 @@ void gw_deploy_as_process(struct gw_version *v, const char *reason)
     if (!d)
         return;
     v->misfit = true;
+    d->ended = on_moved;
     begin(d);
     pv_log(PV_LOG_WARN, "%s is deployed as a process: %s", f->name, reason);
     if (start_again(d, v, PV_CLASS_PROCESS, reason, &err) < 0)

@@ -85,6 +85,14 @@ static json_t *words_json(const char *text)
     return a;
 }
 
+static json_t *reason_json(const struct gw_version *v)
+{
+    if (!v->unmoved[0])
+        return json_string(v->reason);
+    return json_sprintf("%s; it needs the class process, and could not be moved there: %s",
+                        v->reason, v->unmoved);
+}
+
 static json_t *extension_json(const struct gw_version *v)
 {
     const struct pv_spec *s = &v->spec;
@@ -92,13 +100,13 @@ static json_t *extension_json(const struct gw_version *v)
     pv_hex(v->spec_hash, sizeof v->spec_hash, spec_hash);
     pv_hex(s->package, sizeof s->package, package);
     json_t *o = json_pack(
-        "{s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:b, s:s, s:s, s:s, s:s, s:s, s:o}",
+        "{s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:b, s:s, s:s, s:s, s:s, s:s, s:o}",
         "version", (json_int_t)s->version, "measurement", package, "spec_hash", spec_hash, "state",
-        gw_version_state_name(v), "mode", v->mode, "reason", v->reason, "argv", list_json(&s->argv),
-        "root", s->root_dir, "calls", list_json(&s->calls), "egress", list_json(&s->egress), "cgi",
-        s->cgi, "prepare", pv_prepare_names[s->prepare], "audit", pv_audit_names[s->audit], "loss",
-        pv_loss_names[s->loss], "class", pv_class_names[s->class], "finish",
-        pv_finish_names[s->finish], "unknown_calls", words_json(v->unknown_calls));
+        gw_version_state_name(v), "mode", v->mode, "reason", reason_json(v), "argv",
+        list_json(&s->argv), "root", s->root_dir, "calls", list_json(&s->calls), "egress",
+        list_json(&s->egress), "cgi", s->cgi, "prepare", pv_prepare_names[s->prepare], "audit",
+        pv_audit_names[s->audit], "loss", pv_loss_names[s->loss], "class", pv_class_names[s->class],
+        "finish", pv_finish_names[s->finish], "unknown_calls", words_json(v->unknown_calls));
     json_t *numbers =
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "timeout_ms",
                   (json_int_t)s->timeout_ms, "output_bytes", (json_int_t)s->output_bytes,

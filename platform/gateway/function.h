@@ -38,6 +38,7 @@ struct gw_version {
     char mode[32];
     int start_rc;            /* errno with which the supervisor refused its host, or 0 */
     char reason[512];        /* why that mode, or why it failed */
+    char unmoved[256];       /* it belongs into another class: why it is not; "" else */
     char unknown_calls[512]; /* of a micro-VM's program, with spaces between */
     uint64_t pid;
     int fd; /* data socket, or -1 */

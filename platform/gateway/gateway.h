@@ -42,9 +42,10 @@ struct gateway {
     struct pv_producer *producer; /* owned */
     bool audit;
     bool draining;
-    bool failed;              /* stop with an error: an event was lost */
-    char token[GW_TOKEN_MAX]; /* bearer token of the control plane */
-    char listen[128];         /* address for /system/info */
+    bool failed;                  /* stop with an error: an event was lost */
+    char token[GW_TOKEN_MAX];     /* bearer token of the control plane */
+    char listen[128];             /* address for /system/info */
+    char state_path[PV_PATH_MAX]; /* for messages */
     int listen_fd;
     int registry_fd;
     int logs_fd;

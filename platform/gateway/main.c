@@ -161,6 +161,7 @@ static int take_start(struct gateway *gw, struct identity *ret_id, struct pv_err
     pv_read_str(&r, gw->token, sizeof gw->token);
     gw->audit = pv_read_u8(&r);
     pv_read_str(&r, gw->listen, sizeof gw->listen);
+    pv_read_str(&r, gw->state_path, sizeof gw->state_path);
     ret_id->uid = pv_read_u32(&r);
     ret_id->gid = pv_read_u32(&r);
     PV_TRY(pv_reader_end(&r, "the supervisor's start message", err));

@@ -7,12 +7,46 @@
 #include "pv/own.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { FORMAT = 1, FILE_MAX = 512 << 10 };
+enum { FORMAT = 1, FILE_MAX = 512 << 10, SPARE_BYTES = 4096 };
 
-static int save_json(struct gateway *gw, const char *name, json_t *o, struct pv_err *err)
+/* Takes the place of an entry that is to become shorter when there is no room for a new file. */
+#define SPARE ".spare"
+
+static void keep_spare(struct gateway *gw)
+{
+    static const char filling[SPARE_BYTES];
+    struct pv_err ignored = PV_ERR_INIT;
+    struct stat st;
+
+    if (fstatat(gw->registry_fd, SPARE, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        (void)!pv_replace_file_at(gw->registry_fd, SPARE, filling, sizeof filling, 0600, &ignored);
+}
+
+/* Takes no room: the spare is overwritten, and what it takes the place of is the next spare. */
+static int use_spare(struct gateway *gw, const char *file, const char *text, struct pv_err *err)
+{
+    size_t len = strlen(text);
+    pv_autoclose int fd = openat(gw->registry_fd, SPARE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0 || len > SPARE_BYTES)
+        return pv_refuse(err, ENOSPC, "there is no spare file for '%s' either", file);
+    PV_TRY(pv_write_all(fd, text, len, err));
+    if (ftruncate(fd, (off_t)len) != 0 || fsync(fd) != 0 ||
+        renameat2(gw->registry_fd, SPARE, gw->registry_fd, file, RENAME_EXCHANGE) != 0 ||
+        fsync(gw->registry_fd) != 0)
+        return pv_fail(err, errno, "replace '%s' by a spare file", file);
+    return 0;
+}
+
+/* shorter: than the entry that is there, which must succeed on a full disk. */
+static int save_json(struct gateway *gw, const char *name, json_t *o, bool shorter,
+                     struct pv_err *err)
 {
     char file[PV_NAME_MAX + 8];
     pv_autofree char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
@@ -20,7 +54,12 @@ static int save_json(struct gateway *gw, const char *name, json_t *o, struct pv_
     if (!text)
         return pv_fail(err, ENOMEM, "write the registry entry of '%s'", name);
     snprintf(file, sizeof file, "%s.json", name);
-    return pv_replace_file_at(gw->registry_fd, file, text, strlen(text), 0600, err);
+    int rc = pv_replace_file_at(gw->registry_fd, file, text, strlen(text), 0600, err);
+    if (shorter && (rc == -ENOSPC || rc == -EDQUOT))
+        rc = use_spare(gw, file, text, err);
+    else if (rc == 0)
+        keep_spare(gw);
+    return pv_wrap_full(err, rc, gw->state_path);
 }
 
 int gw_registry_save(struct gw_version *v, struct pv_err *err)
@@ -36,7 +75,7 @@ int gw_registry_save(struct gw_version *v, struct pv_err *err)
                                (json_int_t)v->function->last_version, "image", v->image,
                                "created_ns", (json_int_t)v->created_ns, "annotations", annotations,
                                "spec", spec),
-                     err);
+                     false, err);
 }
 
 int gw_registry_remove(struct gateway *gw, struct gw_function *f, struct pv_err *err)
@@ -44,7 +83,7 @@ int gw_registry_remove(struct gateway *gw, struct gw_function *f, struct pv_err 
     return save_json(gw, f->name,
                      json_pack("{s:i, s:s, s:I}", "format", FORMAT, "name", f->name, "version",
                                (json_int_t)f->last_version),
-                     err);
+                     f->current != NULL, err);
 }
 
 int gw_registry_reserve(struct gateway *gw, struct gw_function *f, struct pv_err *err)
@@ -133,5 +172,6 @@ int gw_registry_load(struct gateway *gw, struct pv_err *err)
         gw->packages_unknown = true;
     (void)closedir(dir);
     gw->packages_due = true;
+    keep_spare(gw);
     return 0;
 }

@@ -42,6 +42,8 @@ static const int allowed[] = {
     SCMP_SYS(fsync),
     SCMP_SYS(fchmod),
     SCMP_SYS(renameat),
+    SCMP_SYS(renameat2),
+    SCMP_SYS(ftruncate),
     SCMP_SYS(unlinkat),
     SCMP_SYS(getdents64),
     SCMP_SYS(dup),

@@ -409,13 +409,23 @@ int pv_cgroup_adopt(const struct pv_cgroups *c, const char *group, pid_t pid, st
     return write_file(dir, "cgroup.procs", text, err);
 }
 
+void pv_cgroup_group_path(const struct pv_cgroups *c, const char *group, enum pv_controller which,
+                          char out[PV_PATH_MAX])
+{
+    out[0] = '\0';
+    if (c->mode != PV_CGROUP_NONE)
+        snprintf(out, PV_PATH_MAX, "%s/%s", c->base[which], group);
+}
+
 void pv_cgroup_slot_path(const struct pv_cgroups *c, const char *group, enum pv_controller which,
                          uint32_t slot, char out[PV_PATH_MAX])
 {
-    if (c->mode == PV_CGROUP_NONE)
-        out[0] = '\0';
-    else
-        snprintf(out, PV_PATH_MAX, "%s/%s/slot%u", c->base[which], group, slot);
+    char dir[PV_PATH_MAX];
+
+    pv_cgroup_group_path(c, group, which, dir);
+    out[0] = '\0';
+    if (dir[0])
+        snprintf(out, PV_PATH_MAX, PV_SLOT_GROUP, dir, slot);
 }
 
 bool pv_cgroup_remove(const struct pv_cgroups *c, const char *group)

@@ -37,7 +37,10 @@ PV_MUST_CHECK int pv_cgroup_create(const struct pv_cgroups *c, const char *group
  * that the host's user may write to. Nothing to do with v1. */
 PV_MUST_CHECK int pv_cgroup_adopt(const struct pv_cgroups *c, const char *group, pid_t pid,
                                   struct pv_err *err);
-/* Path of a slot for one controller; "" without cgroups. */
+/* Path of a host's group for one controller; "" without cgroups. */
+void pv_cgroup_group_path(const struct pv_cgroups *c, const char *group, enum pv_controller which,
+                          char out[PV_PATH_MAX]);
+/* The same of one of its slots (PV_SLOT_GROUP). */
 void pv_cgroup_slot_path(const struct pv_cgroups *c, const char *group, enum pv_controller which,
                          uint32_t slot, char out[PV_PATH_MAX]);
 /* Kills what is left in the group and removes it; false when processes have not died yet (call it

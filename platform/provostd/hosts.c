@@ -138,9 +138,8 @@ static int look_at_fitness(struct pv_supervisor *s, struct pv_host *h, struct pv
     bool missing = !s->machine && pv_vm_stand_by(&s->machine, &why) < 0;
     if (missing && h->spec.class == PV_CLASS_MICROVM)
         return pv_refuse(err, ENOTSUP, "no micro-VM can run on this machine: %.255s", why.text);
-    if (h->spec.class == PV_CLASS_AUTO && (missing || h->spec.cpu_millis))
-        snprintf(h->unfit, sizeof h->unfit, "%.255s",
-                 missing ? why.text : "it has no CPU share of its own");
+    if (missing)
+        snprintf(h->unfit, sizeof h->unfit, "%.255s", why.text);
     return 0;
 }
 
@@ -154,11 +153,10 @@ static void put_slots(struct pv_supervisor *s, const struct pv_host *h, struct p
     pv_buf_u8(&m->body, pv_host_wants_microvm(h));
     pv_buf_u8(&m->body, s->machine);
     pv_buf_str(&m->body, h->unfit);
-    for (uint32_t slot = 0; !pv_host_wants_microvm(h) && slot < h->spec.concurrency; slot++)
-        for (unsigned i = 0; i < PV_CG_COUNT; i++) {
-            pv_cgroup_slot_path(&s->cgroups, h->group, (enum pv_controller)i, slot, path);
-            pv_buf_str(&m->body, path);
-        }
+    for (unsigned i = 0; !pv_host_wants_microvm(h) && i < PV_CG_COUNT; i++) {
+        pv_cgroup_group_path(&s->cgroups, h->group, (enum pv_controller)i, path);
+        pv_buf_str(&m->body, path);
+    }
 }
 
 static int fill_host(struct pv_supervisor *s, struct pv_role *r, struct pv_msg *m,
@@ -180,7 +178,7 @@ static int fill_host(struct pv_supervisor *s, struct pv_role *r, struct pv_msg *
     pv_msg_put_fd(m, package);
     pv_msg_put_fd(m, pv_role_fresh_dir(s->state.secrets));
     PV_TRY(pv_cgroup_adopt(&s->cgroups, h->group, r->pid, err));
-    return pv_buf_check(&m->body, "start message of a host (is concurrency too high?)", err);
+    return pv_buf_check(&m->body, "start message of a host", err);
 }
 
 static int make_group(struct pv_supervisor *s, struct pv_host *h, struct pv_err *err)
@@ -384,13 +382,31 @@ void pv_host_stop(struct pv_supervisor *s, uint64_t tag, const char *name, uint6
         finish(s, h);
 }
 
-void pv_host_unfit(struct pv_host *h, const char *why)
+static void make_way(struct pv_host *h)
 {
     enum { LIMIT_MS = 5000 };
 
-    snprintf(h->unfit, sizeof h->unfit, "%s", why);
     h->makes_way = true;
     pv_role_drain(&h->role, LIMIT_MS);
+}
+
+void pv_host_unfit(struct pv_host *h, const char *why)
+{
+    snprintf(h->unfit, sizeof h->unfit, "%s", why);
+    make_way(h);
+}
+
+void pv_hosts_renew(struct pv_supervisor *s, const uint8_t package[PV_HASH_BYTES])
+{
+    for (struct pv_host *h = s->hosts; h; h = h->next) {
+        if (h->leaving || memcmp(h->spec.package, package, PV_HASH_BYTES) != 0)
+            continue;
+        pv_log(PV_LOG_WARN, "%s is started anew: its package had been changed", h->role.name);
+        if (h->role.pid > 0)
+            make_way(h);
+        else if (h->role.restart_at_ns)
+            h->role.restart_at_ns = pv_now_mono_ns();
+    }
 }
 
 void pv_host_ended(struct pv_supervisor *s, struct pv_host *h, int status)

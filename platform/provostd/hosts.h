@@ -15,6 +15,8 @@ void pv_host_restart(struct pv_supervisor *s, struct pv_host *h);
 bool pv_host_wants_microvm(const struct pv_host *h);
 /* The host says that its function is none for a micro-VM: one of processes takes its place. */
 void pv_host_unfit(struct pv_host *h, const char *why);
+/* The stored package had been changed and is itself again: its hosts give way to new ones. */
+void pv_hosts_renew(struct pv_supervisor *s, const uint8_t package[PV_HASH_BYTES]);
 /* The process has ended. h may be freed. */
 void pv_host_ended(struct pv_supervisor *s, struct pv_host *h, int status);
 /* The gateway has died: all are drained and forgotten; the next gateway starts its own. */

@@ -1,5 +1,6 @@
 #include "imports.h"
 
+#include "hosts.h"
 #include "package.h"
 #include "pv/io.h"
 #include "pv/own.h"
@@ -12,7 +13,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { ANSWER_MAX = PV_PATH_MAX + 2048, STORE_FD = 3, PIPE_FD = 4 };
+/* The child says first whether it has mended a stored package, and which; then the answer. */
+enum { HEAD_BYTES = 1 + PV_MEASUREMENT_BYTES, STORE_FD = 3, PIPE_FD = 4 };
+enum { ANSWER_MAX = HEAD_BYTES + PV_PATH_MAX + 2048 };
 
 /* The answer after its tag: rc, error, measurement, command, kind. */
 static void put_answer(struct pv_buf *b, int rc, const char *text, const struct pv_package *p)
@@ -24,13 +27,13 @@ static void put_answer(struct pv_buf *b, int rc, const char *text, const struct 
     pv_buf_str(b, p->kind);
 }
 
-static void answer(struct pv_supervisor *s, uint64_t tag, const struct pv_buf *b)
+static void answer(struct pv_supervisor *s, uint64_t tag, const uint8_t *p, size_t len)
 {
     pv_automsg struct pv_msg m;
 
     pv_msg_init(&m, PV_SUP_IMPORTED);
     pv_buf_u64(&m.body, tag);
-    pv_buf_raw(&m.body, b->data, b->len);
+    pv_buf_raw(&m.body, p, len);
     pv_role_send(&s->roles[PV_ROLE_GATEWAY], &m);
 }
 
@@ -41,7 +44,7 @@ static void refuse(struct pv_supervisor *s, uint64_t tag, int rc, const char *te
 
     pv_buf_init(&b, ANSWER_MAX);
     put_answer(&b, rc, text, &none);
-    answer(s, tag, &b);
+    answer(s, tag, b.data, b.len);
 }
 
 _Noreturn static void run_child(const struct pv_package_source *source)
@@ -51,7 +54,11 @@ _Noreturn static void run_child(const struct pv_package_source *source)
     pv_autobuf struct pv_buf b;
     int rc = pv_package_import(STORE_FD, source, &p, &err);
 
+    rc = pv_wrap_full(&err, rc, source->closed);
+
     pv_buf_init(&b, ANSWER_MAX);
+    pv_buf_u8(&b, p.mended);
+    pv_buf_raw(&b, p.measurement, sizeof p.measurement);
     put_answer(&b, rc, rc < 0 ? err.text : p.hint, &p);
     rc = b.failed ? -EMSGSIZE : pv_write_all(PIPE_FD, b.data, b.len, &err);
     _exit(rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -142,6 +149,21 @@ static void import_free(struct pv_supervisor *s, struct pv_import *i)
     free(i);
 }
 
+static void finish(struct pv_supervisor *s, const struct pv_import *i)
+{
+    const struct pv_buf *b = &i->answer;
+    bool whole = b->len > HEAD_BYTES && !b->failed;
+
+    if (whole && b->data[0])
+        pv_hosts_renew(s, b->data + 1);
+    if (i->gateway_run != s->gateway_run)
+        return;
+    if (whole)
+        answer(s, i->tag, b->data + HEAD_BYTES, b->len - HEAD_BYTES);
+    else
+        refuse(s, i->tag, -EIO, "the import of the package was cut short");
+}
+
 void pv_import_read(struct pv_supervisor *s, struct pv_import *i)
 {
     uint8_t chunk[4096];
@@ -153,12 +175,7 @@ void pv_import_read(struct pv_supervisor *s, struct pv_import *i)
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (i->gateway_run == s->gateway_run) {
-        if (i->answer.len > 0 && !i->answer.failed)
-            answer(s, i->tag, &i->answer);
-        else
-            refuse(s, i->tag, -EIO, "the import of the package was cut short");
-    }
+    finish(s, i);
     import_free(s, i);
 }
 

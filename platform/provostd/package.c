@@ -3,6 +3,7 @@
 #include "pv/buf.h"
 #include "pv/id.h"
 #include "pv/io.h"
+#include "pv/log.h"
 #include "pv/own.h"
 #include "pv/ratchet.h"
 #include "tree.h"
@@ -23,12 +24,7 @@
 #define UNUSED_PREFIX ".unused-"
 
 enum {
-    DEPTH_MAX = 32,
     CHUNK_BYTES = 64 << 10,
-    DIR_NODE_MAX = 8 << 20,
-    TYPE_FILE = 1,
-    TYPE_LINK = 2,
-    TYPE_DIR = 3,
     SYNC_EACH_MAX = 16, /* entries; of a larger package the whole file system is synced, once */
 };
 
@@ -39,11 +35,6 @@ struct import {
     uint8_t chunk[CHUNK_BYTES];
     char where[PV_PATH_MAX]; /* path inside the package, for messages */
     const struct pv_package_source *source;
-};
-
-struct node {
-    uint8_t type;
-    uint8_t hash[PV_HASH_BYTES];
 };
 
 static int sync_one(const struct import *im, int fd)
@@ -81,17 +72,16 @@ static int copy_content(struct import *im, int in, int out, struct pv_err *err)
         PV_TRY(pv_wrap(err, pv_write_all(out, im->chunk, (size_t)n, err), "copy '%s'", im->where));
         pv_hasher_update(im->hasher, im->chunk, (size_t)n);
     }
-    for (unsigned i = 0; i < sizeof be; i++)
-        be[i] = (uint8_t)(len >> (56 - 8 * i));
+    pv_package_length(len, be);
     pv_hasher_update(im->hasher, be, sizeof be);
     return 0;
 }
 
-static int copy_file(struct import *im, int in, int dst_dir, const char *name, struct node *ret,
-                     struct pv_err *err)
+static int copy_file(struct import *im, int in, int dst_dir, const char *name,
+                     struct pv_package_node *ret, struct pv_err *err)
 {
     struct stat st;
-    uint8_t head[2] = {TYPE_FILE, 0};
+    uint8_t head[2] = {PV_PACKAGE_FILE, 0};
     pv_autoclose int out = -1;
 
     if (fstat(in, &st) != 0)
@@ -104,7 +94,7 @@ static int copy_file(struct import *im, int in, int dst_dir, const char *name, s
     PV_TRY(copy_content(im, in, out, err));
     if (fchmod(out, head[1] ? 0555 : 0444) != 0 || sync_one(im, out) != 0)
         return pv_fail(err, errno, "write '%s'", im->where);
-    ret->type = TYPE_FILE;
+    ret->type = PV_PACKAGE_FILE;
     pv_hasher_final(im->hasher, ret->hash);
     return 0;
 }
@@ -135,10 +125,10 @@ static bool link_stays_inside(const char *target, unsigned depth)
 }
 
 static int copy_link(struct import *im, int src_dir, int dst_dir, const char *name, unsigned depth,
-                     struct node *ret, struct pv_err *err)
+                     struct pv_package_node *ret, struct pv_err *err)
 {
     char target[PV_PATH_MAX];
-    uint8_t type = TYPE_LINK;
+    uint8_t type = PV_PACKAGE_LINK;
     ssize_t n = readlinkat(src_dir, name, target, sizeof target);
 
     if (n < 0)
@@ -153,21 +143,22 @@ static int copy_link(struct import *im, int src_dir, int dst_dir, const char *na
         return pv_fail(err, errno, "create the link '%s'", im->where);
     pv_hasher_update(im->hasher, &type, 1);
     pv_hasher_update(im->hasher, target, (size_t)n);
-    ret->type = TYPE_LINK;
+    ret->type = PV_PACKAGE_LINK;
     pv_hasher_final(im->hasher, ret->hash);
     return 0;
 }
 
-static int copy_directory(struct import *im, int src, int dst, unsigned depth, struct node *ret,
-                          struct pv_err *err);
+static int copy_directory(struct import *im, int src, int dst, unsigned depth,
+                          struct pv_package_node *ret, struct pv_err *err);
 
 static int copy_subdirectory(struct import *im, int src, int dst_dir, const char *name,
-                             unsigned depth, struct node *ret, struct pv_err *err)
+                             unsigned depth, struct pv_package_node *ret, struct pv_err *err)
 {
     pv_autoclose int dst = -1;
 
-    if (depth + 1 > DEPTH_MAX)
-        return pv_refuse(err, ELOOP, "'%s' is nested deeper than %d", im->where, DEPTH_MAX);
+    if (depth + 1 > PV_PACKAGE_DEPTH_MAX)
+        return pv_refuse(err, ELOOP, "'%s' is nested deeper than %d", im->where,
+                         PV_PACKAGE_DEPTH_MAX);
     if (mkdirat(dst_dir, name, 0700) != 0)
         return pv_fail(err, errno, "create '%s'", im->where);
     dst = openat(dst_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -177,7 +168,7 @@ static int copy_subdirectory(struct import *im, int src, int dst_dir, const char
 }
 
 static int copy_entry(struct import *im, int src_dir, int dst_dir, const char *name, unsigned depth,
-                      struct node *ret, struct pv_err *err)
+                      struct pv_package_node *ret, struct pv_err *err)
 {
     struct stat st;
     pv_autoclose int in = -1;
@@ -201,50 +192,29 @@ static int copy_entry(struct import *im, int src_dir, int dst_dir, const char *n
     return pv_refuse(err, EAGAIN, "'%s' changed while it was copied", im->where);
 }
 
-/* Byte order, not the locale's: the measurement depends on it. */
-static int by_bytes(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int not_dots(const struct dirent *e)
-{
-    return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-}
-
-static void put_node(struct pv_buf *b, const char *name, const struct node *n)
-{
-    pv_buf_str(b, name);
-    pv_buf_u8(b, n->type);
-    pv_buf_raw(b, n->hash, sizeof n->hash);
-}
-
 static int finish_directory(const struct import *im, const struct pv_buf *b, int dst,
-                            struct node *ret, struct pv_err *err)
+                            struct pv_package_node *ret, struct pv_err *err)
 {
-    PV_TRY(pv_buf_check(b, "directory of the package", err));
     if (fchmod(dst, 0555) != 0 || sync_one(im, dst) != 0)
         return pv_fail(err, errno, "write a directory of the package");
-    ret->type = TYPE_DIR;
-    pv_sha256(b->data, b->len, ret->hash);
-    return 0;
+    return pv_package_dir_end(b, ret, err);
 }
 
-static int copy_list(struct import *im, int src, int dst, unsigned depth, struct dirent **list,
-                     int n, struct pv_buf *b, struct pv_err *err)
+static int copy_list(struct import *im, int src, int dst, unsigned depth,
+                     const struct pv_package_list *l, struct pv_buf *b, struct pv_err *err)
 {
     size_t base = strlen(im->where);
 
-    for (int i = 0; i < n; i++) {
-        struct node child;
+    for (int i = 0; i < l->n; i++) {
+        struct pv_package_node child;
         int rc;
 
         snprintf(im->where + base, sizeof im->where - base, "%s%s", base ? "/" : "",
-                 list[i]->d_name);
-        rc = copy_entry(im, src, dst, list[i]->d_name, depth, &child, err);
+                 l->v[i]->d_name);
+        rc = copy_entry(im, src, dst, l->v[i]->d_name, depth, &child, err);
         im->where[base] = '\0';
         PV_TRY(rc);
-        put_node(b, list[i]->d_name, &child);
+        pv_package_dir_add(b, l->v[i]->d_name, &child);
     }
     return 0;
 }
@@ -283,41 +253,34 @@ static int check_outside(const struct pv_package_source *s, int fd, struct pv_er
     return 0;
 }
 
-static int copy_directory(struct import *im, int src, int dst, unsigned depth, struct node *ret,
-                          struct pv_err *err)
+static int copy_directory(struct import *im, int src, int dst, unsigned depth,
+                          struct pv_package_node *ret, struct pv_err *err)
 {
     pv_autobuf struct pv_buf b = {0};
-    struct dirent **list = NULL;
-    int n, rc;
+    struct pv_package_list list = {0};
+    int rc;
 
     PV_TRY(check_not_closed(im, src, err));
-    n = scandirat(src, ".", &list, not_dots, by_bytes);
-    if (n < 0)
+    if (pv_package_list_read(src, &list) < 0)
         return pv_fail(err, errno, "list '%s'", im->where);
-    pv_buf_init(&b, DIR_NODE_MAX);
-    pv_buf_u8(&b, TYPE_DIR);
-    pv_buf_u32(&b, (uint32_t)n);
-    rc = copy_list(im, src, dst, depth, list, n, &b, err);
-    for (int i = 0; i < n; i++)
-        free(list[i]);
-    free(list);
+    pv_package_dir_begin(&b, (unsigned)list.n);
+    rc = copy_list(im, src, dst, depth, &list, &b, err);
+    pv_package_list_done(&list);
     PV_TRY(rc);
     return finish_directory(im, &b, dst, ret, err);
 }
 
 /* A single file becomes a directory with that one entry. */
-static int copy_single(struct import *im, int in, const char *name, int dst, struct node *ret,
-                       struct pv_err *err)
+static int copy_single(struct import *im, int in, const char *name, int dst,
+                       struct pv_package_node *ret, struct pv_err *err)
 {
     pv_autobuf struct pv_buf b = {0};
-    struct node child = {0};
+    struct pv_package_node child = {0};
 
     snprintf(im->where, sizeof im->where, "%s", name);
     PV_TRY(copy_file(im, in, dst, name, &child, err));
-    pv_buf_init(&b, DIR_NODE_MAX);
-    pv_buf_u8(&b, TYPE_DIR);
-    pv_buf_u32(&b, 1);
-    put_node(&b, name, &child);
+    pv_package_dir_begin(&b, 1);
+    pv_package_dir_add(&b, name, &child);
     return finish_directory(im, &b, dst, ret, err);
 }
 
@@ -398,7 +361,7 @@ static int copy_top(struct import *im, int src, const char *path, int dst, struc
                     struct pv_err *err)
 {
     struct stat st;
-    struct node top = {0};
+    struct pv_package_node top = {0};
     const char *single = NULL;
 
     if (fstat(src, &st) != 0)
@@ -417,30 +380,55 @@ static int copy_top(struct import *im, int src, const char *path, int dst, struc
     return 0;
 }
 
-static bool is_there(int store_fd, const char *name)
+/* Whether there is a package of that name, and it is what its name says. */
+enum stored { STORED_NOT, STORED_WELL, STORED_CHANGED };
+
+static enum stored look_up(int store_fd, const char *name, const uint8_t measurement[PV_HASH_BYTES])
 {
-    return faccessat(store_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    struct pv_err why = PV_ERR_INIT;
+    pv_autoclose int fd = openat(store_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT)
+        return STORED_NOT;
+    if (fd < 0)
+        (void)pv_fail(&why, errno, "open the package %s", name);
+    else if (pv_package_check(fd, measurement, &why) == 0)
+        return STORED_WELL;
+    pv_log(PV_LOG_WARN, "%s; it is replaced", why.text);
+    return STORED_CHANGED;
+}
+
+/* In one step; what was there under that name is then under tmp. */
+static int give_name(int store_fd, const char *tmp, const char *name, bool exchange,
+                     struct pv_err *err)
+{
+    unsigned how = exchange ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+
+    if (renameat2(store_fd, tmp, store_fd, name, how) != 0 && (exchange || errno != EEXIST))
+        return pv_fail(err, errno, "store the package");
+    return 0;
 }
 
 /* Everything beneath tmp is on disk before it gets its name. */
-static int publish(const struct import *im, int store_fd, const char *tmp,
-                   const uint8_t measurement[PV_HASH_BYTES], struct pv_err *err)
+static int publish(const struct import *im, int store_fd, const char *tmp, struct pv_package *p,
+                   struct pv_err *err)
 {
     char name[2 * PV_HASH_BYTES + 1];
-    bool stored = false;
+    enum stored is;
 
-    pv_hex(measurement, PV_HASH_BYTES, name);
-    if (!is_there(store_fd, name)) {
+    pv_hex(p->measurement, PV_HASH_BYTES, name);
+    is = look_up(store_fd, name, p->measurement);
+    if (is != STORED_WELL) {
         if (im->entries > SYNC_EACH_MAX && syncfs(store_fd) != 0)
             return pv_fail(err, errno, "write the package to disk");
-        stored = syscall(SYS_renameat2, store_fd, tmp, store_fd, name, 1u /* NOREPLACE */) == 0;
-        if (!stored && errno != EEXIST)
-            return pv_fail(err, errno, "store the package");
+        PV_TRY(give_name(store_fd, tmp, name, is == STORED_CHANGED, err));
     }
+    p->mended = is == STORED_CHANGED;
     /* Who stored the same package before may not have come as far as this. */
     if (fsync(store_fd) != 0)
         return pv_fail(err, errno, "sync the package store");
-    return stored ? 0 : pv_tree_remove(store_fd, tmp, err);
+    /* a copy that was not needed, or the one that was changed */
+    return pv_tree_remove(store_fd, tmp, err);
 }
 
 static int import_into(int store_fd, const char *tmp, struct import *im, int src, const char *path,
@@ -455,7 +443,7 @@ static int import_into(int store_fd, const char *tmp, struct import *im, int src
     if (dst < 0)
         return pv_fail(err, errno, "open a directory in the package store");
     PV_TRY(copy_top(im, src, path, dst, &p, err));
-    PV_TRY(publish(im, store_fd, tmp, p.measurement, err));
+    PV_TRY(publish(im, store_fd, tmp, &p, err));
     *ret = p;
     return 0;
 }

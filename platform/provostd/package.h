@@ -3,17 +3,17 @@
 #pragma once
 #include "pv/err.h"
 #include "pv/limits.h"
+#include "pv/measure.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum { PV_MEASUREMENT_BYTES = 32 };
 
 struct pv_package {
     uint8_t measurement[PV_MEASUREMENT_BYTES];
     char command[PV_PATH_MAX]; /* default entry inside the sandbox, or "" */
     char hint[256];            /* why there is no default entry and what to do; "" when there is */
     const char *kind;          /* "file" or "directory" */
+    bool mended;               /* the stored copy had been changed, and was replaced */
 };
 
 struct pv_package_source {
@@ -25,10 +25,10 @@ struct pv_package_source {
 
 /* Copies path (a regular file or a directory) into store_fd
  * as a directory named by its measurement in hex, durably and in one step; a package that is there
- * already is left as it is. Only regular files, directories and relative symbolic links that stay
- * inside (".." at their start only) are taken; modes become 0444 or 0555. The source may change
- * meanwhile: what is measured is what was written. pv_crypto_init must have been called. Blocks for
- * as long as the copy takes. */
+ * already is measured and left as it is, or replaced when it is not what its name says. Only
+ * regular files, directories and relative symbolic links that stay inside (".." at their start
+ * only) are taken; modes become 0444 or 0555. The source may change meanwhile: what is measured is
+ * what was written. pv_crypto_init must have been called. Blocks for as long as the copy takes. */
 PV_MUST_CHECK int pv_package_import(int store_fd, const struct pv_package_source *source,
                                     struct pv_package *ret, struct pv_err *err);
 /* Whether a package is in use. */

@@ -2,6 +2,7 @@
 
 #include "hosts.h"
 #include "imports.h"
+#include "pv/io.h"
 #include "pv/log.h"
 #include "pv/ratchet.h"
 #include "pv/role.h"
@@ -223,7 +224,8 @@ static int secret_put(struct pv_supervisor *s, struct pv_role *from, struct pv_r
     replaced = pv_secret_find(s->state.secrets, name, NULL) == 0;
     rc = record_secret(s, name, "put", content, len, &refused);
     if (rc == 0)
-        rc = pv_secret_put(s->state.secrets, name, content, len, &refused);
+        rc = pv_wrap_full(&refused, pv_secret_put(s->state.secrets, name, content, len, &refused),
+                          s->state.path);
     pv_gateway_done(s, tag, rc, rc == 0 && replaced ? PV_SECRET_REPLACED : refused.text);
     return 0;
 }

@@ -247,6 +247,7 @@ static int fill_gateway(struct pv_supervisor *s, struct pv_role *r, struct pv_ms
     pv_buf_str(&m->body, s->state.token);
     pv_buf_u8(&m->body, s->config.audit);
     pv_buf_str(&m->body, s->listen_text);
+    pv_buf_str(&m->body, s->state.path);
     pv_buf_u32(&m->body, r->uid);
     pv_buf_u32(&m->body, r->uid);
     pv_msg_put_fd(m, fcntl(s->listener, F_DUPFD_CLOEXEC, 0));

@@ -56,7 +56,7 @@ struct pv_host {
     char group[PV_NAME_MAX + 64]; /* cgroup of the present run; "": none */
     int host_end;                 /* its end of the data socket on the way to it; else -1 */
     char unfit[PV_UNFIT_MAX];     /* why no micro-VM serves it although one might; "" else */
-    bool makes_way;               /* it found that out itself: its end is no fault */
+    bool makes_way;               /* to its own successor: its end is no fault */
     bool leaving;                 /* stopped, or its gateway is gone: exit means the end */
     bool stop_asked;              /* the gateway waits for PV_SUP_DONE with stop_tag */
     uint64_t stop_tag;

@@ -2,6 +2,7 @@
 """The gateway's edges over real sockets: half-closed, slow, too many and lying clients, a full queue,
 the egress proxy, a full disk, versions after a restart, and the last words of a clean stop."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -366,6 +367,16 @@ def last_words_of_a_host(p):
     p.cli("secret", "remove", "swollen")
 
 
+def widest(p):
+    """As many requests at once as are promised can be had, of both classes."""
+    for name in ("process", "microvm") if os.access("/dev/kvm", os.R_OK | os.W_OK) else ("process",):
+        p.deploy("wide", PROGRAMS / "echo", "--class", name, "--concurrency", "1024")
+        assert p.request("POST", "/function/wide", body=b"x")[:2] == (200, b"x")
+    r = p.cli("deploy", "wide", PROGRAMS / "echo", "--concurrency", "1025", check=False)
+    assert r.returncode == 6 and b"between 1 and 1024" in r.stderr, r
+    p.cli("remove", "wide")
+
+
 def dying_host(p):
     """A deployment whose host dies before it is ready fails; it neither hangs nor comes back."""
     before = {pid for pid, comm in children(p.process.pid).items() if comm == "provost-host"}
@@ -426,6 +437,50 @@ def packages(p):
     assert measurement in settled()
     p.cli("remove", "one")
     settled()
+
+
+def changed_packages(p):
+    """What was changed on disk is run by no new host, and the same source deployed again mends it, for all
+    functions that use it."""
+    p.script("stored", 'read -r x; echo "$x"\n')
+    source = p.dir / "stored.sh"
+    p.deploy("twin", source)
+    measurement = p.json("describe", "stored")["provost"]["measurement"]
+
+    def about(name):
+        return p.json("describe", name)["provost"]
+
+    def answer(name):
+        return p.request("POST", f"/function/{name}", "good\n")[:2]
+
+    def changed():
+        with open(p.state / "packages" / measurement / "stored.sh", "a") as f:
+            f.write("echo evil\n")
+
+    def refused(name):
+        until(lambda: "was changed" in about(name)["reason"], lambda: about(name))
+        code, said = answer(name)
+        assert code == 503 and b"deploy the function again" in said and measurement.encode() in said, said
+
+    changed()
+    os.kill(about("stored")["host_pid"], signal.SIGKILL)
+    refused("stored")
+    until(lambda: any(measurement in e["fields"]["object"] for e in p.events("denied")), "it is not recorded")
+    p.deploy("stored", source)
+    assert answer("stored") == (200, b"good\n"), answer("stored")
+    # twin's host had started before, and would have run what was changed
+    until(lambda: answer("twin") == (200, b"good\n"), lambda: answer("twin"))
+    assert f"package {measurement} was changed" in (p.dir / "provostd.log").read_text()
+
+    p.stop()
+    changed()
+    p.start()
+    refused("stored")
+    refused("twin")
+    p.deploy("twin", source)
+    for name in ("twin", "stored"):
+        until(lambda: answer(name) == (200, b"good\n"), lambda: answer(name))
+        p.cli("remove", name)
 
 
 def versions(p):
@@ -554,7 +609,8 @@ def main_run():
         for step in (confined, half_closed, pipelined, smuggled, small_print, sizes, cgi, proxy, calls,
                      imports, secrets, replaced_secrets,
                      replaced_together, bodies, options_in_vain,
-                     last_words_of_a_host, dying_host, packages, queue_full, slow_clients, versions):
+                     last_words_of_a_host, widest, dying_host, packages, changed_packages, queue_full,
+                     slow_clients, versions):
             began = time.monotonic()
             step(p)
             print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)
@@ -655,6 +711,28 @@ def small_state():
         os.kill(auditor, signal.SIGCONT)
         until(lambda: p.request("POST", "/function/echo", body=b"back")[:2] == (200, b"back"),
               "it does not go on")
+
+        # not a byte is left: what needs room is refused with where to make it, and removing needs none
+        (p.state / "ballast").unlink()
+        subprocess.run(["mount", "-o", "remount,size=48m", p.state], check=True)
+        p.deploy("goes", PROGRAMS / "echo")
+        with open(p.state / "filling", "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while f.write(b"x" * 4096):
+                pass
+        source = p.dir / "more.sh"
+        source.write_text("#!/bin/sh\ncat\n")
+        source.chmod(0o755)
+        for args in (("deploy", "more", source), ("secret", "create", "more", "--from-file", "-")):
+            r = p.cli(*args, check=False, stdin=b"x")
+            assert r.returncode == 8 and f"'{p.state}' is full".encode() in r.stderr, r
+        p.cli("remove", "goes")
+        assert p.cli("describe", "goes", check=False).returncode == 3
+        p.cli("remove", "echo")
+        (p.state / "filling").unlink()
+        p.stop()
+        p.start()
+        p.deploy("goes", PROGRAMS / "echo")
+        assert p.json("describe", "goes")["provost"]["version"] == 2
     print("small state: held")
 
 

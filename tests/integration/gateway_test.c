@@ -363,6 +363,7 @@ static void start_gateway(int port)
     pv_buf_str(&m.body, TOKEN);
     pv_buf_u8(&m.body, port ? 0 : 1);
     pv_buf_str(&m.body, listen_text);
+    pv_buf_str(&m.body, t.dir);
     pv_buf_u32(&m.body, GATEWAY_UID);
     pv_buf_u32(&m.body, GATEWAY_UID);
     pv_msg_put_fd(&m, ring);

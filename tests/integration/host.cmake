@@ -12,7 +12,7 @@ add_executable(host_test ${CMAKE_CURRENT_LIST_DIR}/host_test.c
                          ${CMAKE_CURRENT_LIST_DIR}/host_zygote_test.c
                          ${CMAKE_CURRENT_LIST_DIR}/host_microvm_test.c
                          ${CMAKE_CURRENT_LIST_DIR}/host_driver.c)
-target_link_libraries(host_test PRIVATE pv_flags pv_event pv_spec pv_base pv_lib::cmocka)
+target_link_libraries(host_test PRIVATE pv_flags pv_event pv_spec pv_measure pv_base pv_lib::cmocka)
 add_test(NAME integration.host
          COMMAND host_test $<TARGET_FILE:provost-host> ${CMAKE_BINARY_DIR}/programs)
 set_tests_properties(integration.host PROPERTIES

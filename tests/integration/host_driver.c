@@ -1,6 +1,7 @@
 #include "host_driver.h"
 
 #include "pv/io.h"
+#include "pv/measure.h"
 #include "pv/own.h"
 
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static void put_cgroups(struct host_driver *d, const struct pv_spec *spec, bool 
     pv_buf_str(&m->body, d->unfit);
     for (unsigned slot = 0; !d->microvm && slot < d->n_slots; slot++)
         for (unsigned i = 0; i < 3; i++) {
-            char path[512] = "";
+            char path[512];
 
             if (v1) {
                 snprintf(d->cgroups[i], sizeof d->cgroups[i], "/sys/fs/cgroup/%s/provost-test-%d",
@@ -63,8 +64,9 @@ static void put_cgroups(struct host_driver *d, const struct pv_spec *spec, bool 
                 if (i == 2 && spec->cpu_millis)
                     write_to(path, "cpu.cfs_quota_us", spec->cpu_millis * 100);
             }
-            pv_buf_str(&m->body, path);
         }
+    for (unsigned i = 0; !d->microvm && i < 3; i++)
+        pv_buf_str(&m->body, d->cgroups[i]);
 }
 
 static void drop_cgroups(struct host_driver *d)
@@ -156,8 +158,10 @@ static void put_start(struct host_driver *d, const char *package, struct pv_spec
     struct pv_err err = PV_ERR_INIT;
     char log[] = "/tmp/provost-host-log-XXXXXX";
     int log_fd = mkostemp(log, O_APPEND | O_CLOEXEC);
+    int package_fd = open(package, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     unlink(log);
+    must(pv_package_measure(package_fd, spec->package, &err), &err);
     d->log = fcntl(log_fd, F_DUPFD_CLOEXEC, 0);
     pv_msg_init(m, PV_ROLE_START);
     memset(start.k0, 5, sizeof start.k0);
@@ -172,7 +176,7 @@ static void put_start(struct host_driver *d, const char *package, struct pv_spec
     pv_msg_put_fd(m, ring);
     pv_msg_put_fd(m, data);
     pv_msg_put_fd(m, log_fd);
-    pv_msg_put_fd(m, open(package, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    pv_msg_put_fd(m, package_fd);
     pv_msg_put_fd(m, open(package, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 

@@ -10,7 +10,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from provost_platform import Platform, PROGRAMS, skip  # noqa: E402
+from provost_platform import Platform, PROGRAMS, skip, until  # noqa: E402
 
 SECRET = "/var/openfaas/secrets/api-key"
 
@@ -120,6 +120,21 @@ def what_is_refused_before_the_snapshot_is_told(p):
     assert p.request("POST", "/function/early", "x")[1] == b"did\n"
 
 
+def a_share_is_kept(p):
+    """--cpu holds for a micro-VM as for a process."""
+    handler = p.dir / "held.py"
+    handler.write_text("import sys\nsys.stdin.read()\nwhile True:\n    pass\n")
+    p.deploy("held", handler, "--class", "microvm", "--cpu", "0.1", "--timeout", "3s", "--prepared", "1", "--",
+             "/usr/bin/python3", "/function/held.py")
+    assert describe(p, "held")["mode"] == "microvm", describe(p, "held")
+    host = describe(p, "held")["host_pid"]
+    before = cpu_ticks(host)
+    assert p.request("POST", "/function/held", "go")[0] == 504
+    used = (cpu_ticks(host) - before) / os.sysconf("SC_CLK_TCK")
+    assert used < 1.2, f"{used} s of CPU time in 3 s"
+    p.cli("remove", "held")
+
+
 def a_killed_host_leaves_a_gap(p):
     """What a micro-VM did and its host could not record any more is counted in the log."""
     handler = p.dir / "spin.py"
@@ -172,6 +187,17 @@ def a_late_misfit_moves(p):
     assert describe(p, "insists")["mode"] == "microvm", describe(p, "insists")
 
 
+def one_that_cannot_move_says_why(p):
+    """Its requests fail as before, and describe says why it is no process."""
+    p.cli("secret", "create", "passing", "--from-file", "-", stdin=b"x")
+    p.deploy("kept", PROGRAMS / "late_fork", "--secret", "passing")
+    (p.state / "secrets" / "passing").unlink()
+    assert p.request("POST", "/function/kept", "x")[0] == 500
+    until(lambda: "there is no secret 'passing'" in describe(p, "kept")["reason"], lambda: describe(p, "kept"))
+    assert "could not be moved" in describe(p, "kept")["reason"] and describe(p, "kept")["version"] == 1
+    p.cli("remove", "kept")
+
+
 def misfits_are_processes(p):
     p.script("shell", "read -r x; echo \"$x\"\n")
     about = describe(p, "shell")
@@ -191,8 +217,10 @@ def main():
         what_was_read_before_or_through_a_mapping_is_found(p)
         misfits_are_processes(p)
         a_late_misfit_moves(p)
+        one_that_cannot_move_says_why(p)
         no_placeholder_is_shown(p)
         what_is_refused_before_the_snapshot_is_told(p)
+        a_share_is_kept(p)
         a_killed_host_leaves_a_gap(p)
         p.stop()
         p.cli("verify")

@@ -537,7 +537,12 @@ static void limits_hold(void **state)
     spec.limits.cpu_ns = 50 * PV_NS_PER_MS;
     run_booted(&spec, "loop", 4, TIMEOUT_MS, &inside);
     assert_int_equal(inside.end, PV_VM_CPU);
-    spec.limits.cpu_ns = 0;
+    /* a tenth of a second's CPU is not half of one, however late each of its periods ends */
+    spec.limits.cpu_ns = 500 * PV_NS_PER_MS;
+    spec.limits.cpu_millis = 100;
+    run_booted(&spec, "loop", 4, 1000, &inside);
+    assert_int_equal(inside.end, PV_VM_DEADLINE);
+    spec.limits.cpu_ns = spec.limits.cpu_millis = 0;
     spec.limits.calls = 500;
     run_booted(&spec, "calls", 5, TIMEOUT_MS, &inside);
     assert_int_equal(inside.end, PV_VM_CALLS);

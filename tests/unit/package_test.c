@@ -131,6 +131,69 @@ static void test_import_is_idempotent(void **state)
     assert_store_is_clean(f);
 }
 
+static int open_stored(const struct fixture *f, const struct pv_package *p)
+{
+    char name[2 * PV_MEASUREMENT_BYTES + 1];
+    int fd;
+
+    hex_of(p, name);
+    fd = openat(f->store, name, O_RDONLY | O_DIRECTORY);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void change(int stored, unsigned how)
+{
+    switch (how) {
+    case 0:
+        put(stored, "handler", "evil", 0555);
+        break;
+    case 1:
+        put(stored, "handler", "x", 0444);
+        break;
+    case 2:
+        put(stored, "more", "", 0444);
+        break;
+    case 3:
+        assert_int_equal(unlinkat(stored, "handler", 0), 0);
+        break;
+    case 4:
+        assert_int_equal(unlinkat(stored, "link", 0), 0);
+        assert_int_equal(symlinkat("link", stored, "link"), 0);
+        break;
+    default:
+        assert_int_equal(mkfifoat(stored, "fifo", 0666), 0);
+    }
+}
+
+/* What is stored under a name is looked at again: a changed copy is noticed, and replaced. */
+static void test_changed_packages_are_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct pv_package p;
+    struct pv_err err;
+
+    put(f->src, "handler", "x", 0755);
+    assert_int_equal(symlinkat("handler", f->src, "link"), 0);
+    assert_int_equal(mkdirat(f->src, "empty", 0755), 0);
+    assert_int_equal(import(f, "src", &p, &err), 0);
+    assert_false(p.mended);
+    for (unsigned how = 0; how < 6; how++) {
+        int stored = open_stored(f, &p);
+
+        assert_int_equal(pv_package_check(stored, p.measurement, &err), 0);
+        change(stored, how);
+        assert_int_equal(pv_package_check(stored, p.measurement, &err), -EBADMSG);
+        assert_non_null(strstr(err.text, "changed after it was stored"));
+        (void)close(stored);
+        assert_int_equal(import(f, "src", &p, &err), 0);
+        assert_true(p.mended);
+        assert_store_is_clean(f);
+    }
+    assert_int_equal(import(f, "src", &p, &err), 0);
+    assert_false(p.mended);
+}
+
 /* Everything that a function could notice changes the measurement; other mode bits do not. */
 static void test_what_the_measurement_covers(void **state)
 {
@@ -413,6 +476,7 @@ int main(void)
         WITH_TREE(test_the_state_directory_is_no_package),
         WITH_TREE(test_single_file_measurement),
         WITH_TREE(test_import_is_idempotent),
+        WITH_TREE(test_changed_packages_are_replaced),
         WITH_TREE(test_what_the_measurement_covers),
         WITH_TREE(test_links_out_are_refused),
         WITH_TREE(test_special_files_are_refused),

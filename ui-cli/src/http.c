@@ -267,6 +267,8 @@ int cli_http_problem(const struct cli *cli, const struct cli_response *r, const 
     case 503:
         return cli_error(CLI_BUSY, "%s: %s%s", what, text,
                          strstr(text, "try again") ? "" : "; try again");
+    case 507:
+        return cli_error(CLI_LOCAL, "%s: %s", what, text);
     default:
         if (r->status == 409 && strstr(text, "try again"))
             return cli_error(CLI_BUSY, "%s: %s", what, text);

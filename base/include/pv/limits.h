@@ -36,6 +36,7 @@
 #define PV_PACKAGE_FILES_MAX 20000
 #define PV_PACKAGE_BYTES_MAX (2ull << 30)
 #define PV_FUNCTIONS_MAX 1000
+#define PV_CONCURRENCY_MAX 1024 /* requests of one function at once */
 
 /* HTTP */
 #define PV_HTTP_HEAD_MAX (32u << 10) /* request line and header fields */

@@ -81,18 +81,20 @@ PV_MUST_CHECK int pv_role_wait_start(struct pv_msg *m, struct pv_reader *ret_r,
  *   auditor:  source u8 (enum pv_witness_source), without_reason str, uid u32, gid u32, bpffs_path
  *             str; fds: log directory, key directory, bpffs directory (to replay: the stream)
  *   gateway:  admin token str, audit u8 (0: benchmark without audit), listen address str (for
- *             /system/info), uid u32, gid u32; fds: listening socket, registry directory, functions'
+ *             /system/info), state_path str (for messages), uid u32, gid u32; fds: listening socket, registry directory, functions'
  *             log directory
  *   stitcher: uid u32, gid u32, log_path str, graph_path str (SQLite opens by path); fds: log
  *             directory (read), graph directory
  *   host:     encoded spec bytes (pv_buf_bytes), uid u32, gid u32, n_slots u32, cgroup_mode u8
  *             (enum pv_cgroup_mode), audit u8 (0: benchmark without audit), microvm u8 (1: it runs
- *             micro-VMs, and there are no slots' paths), machine u8 (pv_vm_stand_by), unfit str
- *             (why no micro-VM serves the function, or empty), then for each slot memory_path str,
- *             pids_path str, cpu_path str (empty without cgroups, three times the same with v2);
+ *             micro-VMs, and there are no paths), machine u8 (pv_vm_stand_by), unfit str
+ *             (why no micro-VM serves the function, or empty), then memory_path str, pids_path str,
+ *             cpu_path str (empty without cgroups, three times the same with v2), in each of which
+ *             stands a group for every slot (PV_SLOT_GROUP);
  *             fds: data socket to the gateway, log file (read and append), package directory,
  *             secrets directory (readable only until the host drops its privileges)
  * The host also gets PV_AUDIT_TRACING and PV_AUDIT_WATCHED (domain 8), passed on from the auditor. */
 /* Where the auditor has the outside witness's records from. */
 enum pv_witness_source { PV_WITNESS_NONE, PV_WITNESS_BPF, PV_WITNESS_REPLAY };
+#define PV_SLOT_GROUP "%s/slot%u" /* path of a controller's groups, number of the slot */
 enum pv_cgroup_mode { PV_CGROUP_NONE, PV_CGROUP_V1, PV_CGROUP_V2 };

@@ -14,7 +14,8 @@ enum pv_host_msg {
     /* host to gateway */
     PV_HOST_READY = 10,      /* mode str (pv_mode_name), reason str (why that mode),
                                 unknown str (system calls tried in vain, spaces between) */
-    PV_HOST_FAILED = 11,     /* reason str: no instance could be prepared; stays until redeployed */
+    PV_HOST_FAILED = 11,     /* reason str: no instance could be prepared; stays until redeployed, or
+                                until another host of it is ready */
     PV_HOST_RESULT = 12,     /* call id, outcome u16 (enum pv_outcome), exit_code u32, signal u32,
                                 duration_ns u64, cpu_ns u64, peak_bytes u64, message str (for the
                                 user, empty when ok), payload: response body */

@@ -51,6 +51,7 @@ struct pv_vm_limits {
     uint64_t output_bytes; /* stdout of one run [16 MiB] */
     uint64_t stderr_bytes; /* stderr of one run; more is dropped [1 MiB] */
     uint64_t cpu_ns;       /* CPU time of one run [none] */
+    unsigned cpu_millis;   /* thousandths of a CPU, after the first read of stdin [no limit] */
     uint64_t calls;        /* mediated system calls of one run [none] */
     unsigned threads;      /* [256] */
     unsigned descriptors;  /* [256] */
@@ -104,9 +105,10 @@ struct pv_vm_spec {
     const char *cwd;         /* NULL: "/" */
     size_t env_bytes;        /* room for a run's variables; 0: none */
     unsigned env_count;
-    /* Names a program is likely to look up before its first read, NULL-terminated; NULL: none. Their
-     * placeholders are in the environment until the run's variables take their place: what the
-     * program finds there counts as use (report.env_taken). Of env_numbers the value is a number. */
+    /* Names a program is likely to look up before its first read, NULL-terminated; NULL: none.
+     * Their placeholders are in the environment until the run's variables take their place: what
+     * the program finds there counts as use (report.env_taken). Of env_numbers the value is a
+     * number. */
     const char *const *env_names, *const *env_numbers;
     uint32_t uid, gid; /* the program's, for its rights to files and for getuid */
     struct pv_vm_limits limits;
@@ -172,7 +174,7 @@ struct pv_vm_report {
     unsigned n_unknown;
     uint16_t unknown[PV_VM_UNKNOWN_MAX]; /* system calls that it tried in vain: there are none
                                             such, or no program may; each once */
-    bool wanted_process;     /* among them one that starts another program */
+    bool wanted_process;                 /* among them one that starts another program */
     bool env_taken;          /* the program has copied or looked up its environment before its first
                                 read: variables of a run may not reach it */
     unsigned threads;        /* at the snapshot */

@@ -25,7 +25,7 @@ static void add_limits(gcry_md_hd_t md, const struct pv_vm_image *image)
     const struct pv_vm_limits *l = &image->limits;
     const uint64_t words[] = {l->memory_bytes, l->tmp_bytes, l->output_bytes, l->stderr_bytes,
                               l->cpu_ns,       l->calls,     l->threads,      l->descriptors,
-                              image->finish,   image->shim};
+                              image->finish,   image->shim,  l->cpu_millis};
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         add_word(md, words[i]);

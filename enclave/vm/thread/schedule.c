@@ -18,14 +18,6 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint64_t cpu_now_ns(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * PV_NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
 /* Ends the run where a limit of time has passed. */
 static void check_time(struct pv_vm *vm, uint64_t now)
 {
@@ -35,7 +27,7 @@ static void check_time(struct pv_vm *vm, uint64_t now)
         pv_vm_finish_run(vm, PV_VM_DEADLINE, 0,
                          "not finished at its deadline, %.3f s after its start",
                          (double)(now - vm->wall_start_ns) / 1e9);
-    else if (vm->limits.cpu_ns && cpu_now_ns() - vm->cpu_start_ns >= vm->limits.cpu_ns)
+    else if (vm->limits.cpu_ns && pv_cpu_now_ns() - vm->cpu_start_ns >= vm->limits.cpu_ns)
         pv_vm_finish_run(vm, PV_VM_CPU, 0, "more than %.3f s of CPU time",
                          (double)vm->limits.cpu_ns / 1e9);
 }
@@ -185,9 +177,11 @@ static void set_alarm(struct pv_vm *vm, uint64_t now)
     if (others_want(vm))
         at = sooner(at, vm->slice_ns);
     if (vm->limits.cpu_ns) {
-        uint64_t used = cpu_now_ns() - vm->cpu_start_ns;
+        uint64_t used = pv_cpu_now_ns() - vm->cpu_start_ns;
         at = sooner(at, now + (used < vm->limits.cpu_ns ? vm->limits.cpu_ns - used : 1));
     }
+    if (pv_share_holds(vm))
+        at = sooner(at, now + pv_share_left_ns(vm) + 1);
     pv_alarm_set(&vm->alarm, at);
 }
 
@@ -270,6 +264,12 @@ static int run_slice(struct pv_vm *vm, struct pv_thread *t, struct pv_err *err)
 
     vm->slice_ns = now + SLICE_NS;
     for (;;) {
+        if (pv_share_holds(vm)) {
+            now = pv_share_wait(vm, pv_now_mono_ns());
+            check_time(vm, now);
+            if (stops(vm))
+                return 0;
+        }
         set_alarm(vm, now);
         PV_TRY(run_thread(vm, t, err));
         if (stops(vm) || pv_threads_current(vm) == NULL || pv_threads_current(vm)->tid != tid ||

@@ -49,6 +49,18 @@ const char *pv_signal_name(int signal);
 /* Ends a call that waits with -EINTR, or lets it begin again behind the handler. */
 void pv_signal_break_wait(struct pv_vm *vm, struct pv_thread *t);
 
+/* ---- CPU time ---- */
+
+/* CPU time of the calling thread. */
+uint64_t pv_cpu_now_ns(void);
+/* Whether the run is held to a share of a CPU. */
+bool pv_share_holds(const struct pv_vm *vm);
+/* How long it may compute before it has to wait. */
+uint64_t pv_share_left_ns(const struct pv_vm *vm);
+/* Waits if its share is used up: until the next period, the deadline or a stop. Returns the time.
+ */
+uint64_t pv_share_wait(struct pv_vm *vm, uint64_t now);
+
 /* ---- timers ---- */
 
 /* Sends the signals of timers that have expired by now (CLOCK_MONOTONIC). */
