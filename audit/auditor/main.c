@@ -131,6 +131,8 @@ static int open_log(struct auditor *a, struct start *s, struct pv_err *err)
     PV_TRY(ratchets_open(&a->ratchets, s->key_dir, err));
     PV_TRY(auditor_load_ratchets(a, err));
     PV_TRY(pv_log_open(&a->log, s->log_dir, s->key_dir, auditor_scan_entry, a, &a->found, err));
+    a->from_first |= a->found.scanned_from == 0;
+    PV_TRY(auditor_check_proven(a, err));
     PV_TRY(auditor_rotation_found(a, err));
     auditor_settle_unmet(a);
     pv_log_before_drop(a->log, sync_ratchets, a);
@@ -143,6 +145,9 @@ static int open_log(struct auditor *a, struct start *s, struct pv_err *err)
                (uintmax_t)a->found.discarded_bytes);
     if (a->witness)
         witness_resume(a->witness, a->found.size);
+    /* Before any ratchet goes on: their older states are to be of durable checkpoints. */
+    if (a->found.size != pv_log_signed_size(a->log))
+        PV_TRY(commit_or_wait(a, err));
     PV_TRY(add_self(a, s, err));
     PV_TRY(auditor_emit_open(a, s->role.name, s->role.measurement, s->witness, err));
     PV_TRY(take_up_orphans(a, err));
