@@ -27,6 +27,7 @@ struct start {
     char witness[320];    /* for log-open */
     int log_dir, key_dir; /* owned */
     int stream;           /* owned: to be replayed; -1: none */
+    bool no_witness;      /* it could not be begun */
 };
 
 static int read_start(struct start *s, struct pv_err *err)
@@ -59,8 +60,10 @@ static int confine(struct auditor *a, struct start *s, struct pv_err *err)
         PV_TRY(witness_open_replay(&a->witness, PV_TAKE_FD(s->stream), s->witness,
                                    sizeof s->witness, err));
     } else if (s->source == PV_WITNESS_BPF) {
+        s->no_witness = true;
         PV_TRY(witness_open(&a->witness, s->key_dir, s->bpffs_path, s->witness, sizeof s->witness,
                             err));
+        s->no_witness = false;
         caps = PV_CAP_MASK(CAP_BPF) | PV_CAP_MASK(CAP_PERFMON) | PV_CAP_MASK(CAP_KILL);
     } else {
         snprintf(s->witness, sizeof s->witness, "missing: %s", s->without_reason);
@@ -210,5 +213,5 @@ int main(void)
     producers_done(&a.producers);
     ratchets_close(a.ratchets);
     pv_buf_done(&a.scratch);
-    return rc < 0 ? 1 : 0;
+    return rc == 0 ? 0 : s.no_witness ? PV_AUDITOR_NO_WITNESS : 1;
 }
