@@ -98,7 +98,8 @@ int pv_log_key_room(int key_dir_fd, struct pv_err *err)
     if (all.n_older == PV_NOTE_OLDER_KEYS_MAX)
         return pv_refuse(err, E2BIG,
                          "the log has had %d keys, which is as many as there can be: its key "
-                         "cannot be changed any more",
+                         "cannot be changed any more, and goes on; docs/operations.md says how to "
+                         "begin a log with another",
                          PV_NOTE_OLDER_KEYS_MAX + 1);
     return 0;
 }

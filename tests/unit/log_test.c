@@ -488,6 +488,7 @@ static void the_key_changes_as_often_as_verifiers_follow(void **state)
     }
     assert_int_equal(pv_log_rotate_begin(f.log, next, &err), -E2BIG);
     assert_non_null(strstr(err.text, "16 keys"));
+    assert_non_null(strstr(err.text, "docs/operations.md"));
     fixture_append(&f, 10);
     fixture_commit(&f);
     fixture_close(&f);
