@@ -3,12 +3,14 @@
 put aside stays evidence, the functions stay, and a backup comes back as it was."""
 
 import ctypes
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
-from provost_platform import SOURCE, Platform, PROGRAMS
+from provost_platform import SOURCE, Platform, PROGRAMS, until
 
 BPF_CALL, ERRNO_EPERM, ALLOW = 321, 0x00050001, 0x7FFF0000
 
@@ -38,6 +40,26 @@ def without_bpf_calls():
     filter_ = ctypes.c_void_p(lib.seccomp_init(ALLOW))
     assert lib.seccomp_rule_add(filter_, ERRNO_EPERM, BPF_CALL, 0) == 0
     assert lib.seccomp_load(filter_) == 0
+
+
+def hung(p):
+    """An auditor that takes nothing is not said to be well."""
+    assert p.request("POST", "/function/echo", b"hi")[0] == 200
+    auditor = p.json("status")["auditor"]
+    assert not auditor["stuck"] and auditor["signed_seconds_ago"] < 60, auditor
+    pid = p.role("auditor")
+    os.kill(pid, signal.SIGSTOP)
+    assert p.request("POST", "/function/echo", b"hi")[0] == 200
+
+    def stuck():
+        r = p.cli("status", "--json", check=False)
+        return r.returncode == 4 and json.loads(r.stdout)["auditor"]
+
+    auditor = until(stuck, "status never says that the auditor is stuck")
+    assert auditor["stuck"] and auditor["waiting_bytes"] > 0, auditor
+    assert b"STUCK" in p.cli("status", check=False).stdout
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: p.cli("status", check=False).returncode == 0, "status stays stuck")
 
 
 def main():
@@ -98,6 +120,7 @@ def main():
         assert process.returncode == 1 and "; --without-bpf does without" in said, said
         p.start()
         p.cli("verify")
+        hung(p)
     print("refused, kept, begun anew; backed up and restored")
 
 
