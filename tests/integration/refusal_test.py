@@ -58,6 +58,8 @@ def hung(p):
     auditor = until(stuck, "status never says that the auditor is stuck")
     assert auditor["stuck"] and auditor["waiting_bytes"] > 0, auditor
     assert b"STUCK" in p.cli("status", check=False).stdout
+    told = p.cli("audit", "reconcile", check=False).stdout.splitlines()[-1]
+    assert b"events wait for the auditor" in told, told
     os.kill(pid, signal.SIGCONT)
     until(lambda: p.cli("status", check=False).returncode == 0, "status stays stuck")
 
