@@ -15,6 +15,8 @@ struct auditor {
     struct witness *witness;      /* owned; NULL without eBPF */
     struct pv_buf scratch;        /* canonical bytes of the auditor's own event at hand */
     struct pv_log_recovery found; /* at opening */
+    bool from_first;              /* opening it has looked at its first entry */
+    bool proven;                  /* and found what keys/ratchets says was signed */
     uint64_t orphan_rings;        /* taken up at the start */
     uint64_t orphan_events;
     uint64_t oldest_unsigned_ns; /* monotonic; 0: everything is signed */
@@ -71,6 +73,9 @@ PV_MUST_CHECK int auditor_detach_if_asked(struct auditor *a, struct pv_err *err)
 /* pv_log_scan_fn: learns each domain's position, checks the tags of what no checkpoint covers. */
 int auditor_scan_entry(void *ctx, const struct pv_log_entry *entry, const struct pv_event *event,
                        bool is_signed, struct pv_err *err);
+/* Whether what the ratchets say lay under a durable checkpoint does so in this log; -EBADMSG when
+ * not. Once, when all that is signed was looked at. */
+PV_MUST_CHECK int auditor_check_proven(struct auditor *a, struct pv_err *err);
 /* Of domains without an event among those looked at. */
 void auditor_settle_unmet(struct auditor *a);
 /* Takes the ratchets found on disk as the starting points of the scan. */

@@ -27,6 +27,7 @@ struct start {
     char witness[320];    /* for log-open */
     int log_dir, key_dir; /* owned */
     int stream;           /* owned: to be replayed; -1: none */
+    bool no_witness;      /* it could not be begun */
 };
 
 static int read_start(struct start *s, struct pv_err *err)
@@ -59,8 +60,10 @@ static int confine(struct auditor *a, struct start *s, struct pv_err *err)
         PV_TRY(witness_open_replay(&a->witness, PV_TAKE_FD(s->stream), s->witness,
                                    sizeof s->witness, err));
     } else if (s->source == PV_WITNESS_BPF) {
+        s->no_witness = true;
         PV_TRY(witness_open(&a->witness, s->key_dir, s->bpffs_path, s->witness, sizeof s->witness,
                             err));
+        s->no_witness = false;
         caps = PV_CAP_MASK(CAP_BPF) | PV_CAP_MASK(CAP_PERFMON) | PV_CAP_MASK(CAP_KILL);
     } else {
         snprintf(s->witness, sizeof s->witness, "missing: %s", s->without_reason);
@@ -131,6 +134,8 @@ static int open_log(struct auditor *a, struct start *s, struct pv_err *err)
     PV_TRY(ratchets_open(&a->ratchets, s->key_dir, err));
     PV_TRY(auditor_load_ratchets(a, err));
     PV_TRY(pv_log_open(&a->log, s->log_dir, s->key_dir, auditor_scan_entry, a, &a->found, err));
+    a->from_first |= a->found.scanned_from == 0;
+    PV_TRY(auditor_check_proven(a, err));
     PV_TRY(auditor_rotation_found(a, err));
     auditor_settle_unmet(a);
     pv_log_before_drop(a->log, sync_ratchets, a);
@@ -143,6 +148,9 @@ static int open_log(struct auditor *a, struct start *s, struct pv_err *err)
                (uintmax_t)a->found.discarded_bytes);
     if (a->witness)
         witness_resume(a->witness, a->found.size);
+    /* Before any ratchet goes on: their older states are to be of durable checkpoints. */
+    if (a->found.size != pv_log_signed_size(a->log))
+        PV_TRY(commit_or_wait(a, err));
     PV_TRY(add_self(a, s, err));
     PV_TRY(auditor_emit_open(a, s->role.name, s->role.measurement, s->witness, err));
     PV_TRY(take_up_orphans(a, err));
@@ -205,5 +213,5 @@ int main(void)
     producers_done(&a.producers);
     ratchets_close(a.ratchets);
     pv_buf_done(&a.scratch);
-    return rc < 0 ? 1 : 0;
+    return rc == 0 ? 0 : s.no_witness ? PV_AUDITOR_NO_WITNESS : 1;
 }

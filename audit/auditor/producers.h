@@ -19,6 +19,8 @@ struct producer {
     struct chain chain;          /* state after the last event in the batch */
     int slot;                    /* in ratchets, or PRODUCER_NO_SLOT: the key is not known */
     uint64_t next_dseq;          /* of the next event to be taken */
+    uint64_t proven_dseq;        /* while the log is opened: a durable checkpoint covered its events
+                                    below this */
     uint64_t traced_pid;         /* its children are traced; 0: none */
     bool hold;                   /* and wait for room in the probes' ring */
     bool touched;                /* events since the last checkpoint */

@@ -17,6 +17,7 @@ int auditor_load_ratchets(struct auditor *a, struct pv_err *err)
             return pv_fail(err, ENOMEM, "remember a domain");
         p->slot = (int)i;
         p->chain = state;
+        p->proven_dseq = state.now.index;
         p->ended_signed = true; /* states are those of checkpoints */
         p->last_signed = state.now.index > 0;
         chain_done(&state);
@@ -157,10 +158,37 @@ static bool follows(struct producer *p, const struct pv_log_entry *entry,
     return right;
 }
 
+/* A slot's older state is that of a checkpoint that was durable before the newer one was signed. A
+ * log without that checkpoint has lost what was signed, not what a crash can take. */
+static int check_proven(const struct auditor *a, const struct producer *p, struct pv_err *err)
+{
+    if (p->next_dseq >= p->proven_dseq || (!p->met && !a->from_first))
+        return 0;
+    return pv_refuse(err, EBADMSG,
+                     "%ju events of one producer were signed (keys/ratchets), but the checkpoints "
+                     "in log/ cover %ju of them: it was cut, or is older than keys/. The log is "
+                     "left as it is: put the whole one back, or keep it as evidence and begin "
+                     "another (docs/operations.md)",
+                     (uintmax_t)p->proven_dseq, (uintmax_t)p->next_dseq);
+}
+
+int auditor_check_proven(struct auditor *a, struct pv_err *err)
+{
+    if (a->proven)
+        return 0;
+    a->proven = true;
+    for (const struct producer *p = a->producers.head; p; p = p->hh.next)
+        PV_TRY(check_proven(a, p, err));
+    return 0;
+}
+
 int auditor_scan_entry(void *ctx, const struct pv_log_entry *entry, const struct pv_event *event,
                        bool is_signed, struct pv_err *err)
 {
     struct auditor *a = ctx;
+    a->from_first |= entry->seq == 0;
+    if (!is_signed) /* what follows may be cut, so what is signed must be there */
+        PV_TRY(auditor_check_proven(a, err));
     struct producer *p = producers_find(&a->producers, &event->domain);
     if (p)
         meet(a, p, event->dseq, is_signed);

@@ -98,7 +98,8 @@ int pv_log_key_room(int key_dir_fd, struct pv_err *err)
     if (all.n_older == PV_NOTE_OLDER_KEYS_MAX)
         return pv_refuse(err, E2BIG,
                          "the log has had %d keys, which is as many as there can be: its key "
-                         "cannot be changed any more",
+                         "cannot be changed any more, and goes on; docs/operations.md says how to "
+                         "begin a log with another",
                          PV_NOTE_OLDER_KEYS_MAX + 1);
     return 0;
 }
@@ -124,10 +125,33 @@ int pv_log_key_settle(int key_dir_fd, bool keep, struct pv_err *err)
     return fsync(key_dir_fd) < 0 ? pv_fail(err, errno, "sync the key directory") : 0;
 }
 
+/* The keys that the text of a log.pub has, and k as the present one; k alone when it says nothing
+ * of that log. */
+static int known_keys(const struct pv_buf *text, const struct pv_note_key *k,
+                      struct pv_note_key *ret, struct pv_err *err)
+{
+    struct pv_err ignored = PV_ERR_INIT;
+    if (text->len == 0 ||
+        pv_note_key_parse((const char *)text->data, text->len, ret, &ignored) < 0 ||
+        strcmp(ret->name, k->name) != 0)
+        *ret = *k;
+    return pv_note_key_add(ret, k->public_key, err);
+}
+
+int pv_log_key_known(struct pv_note_key *ret, const struct pv_note_key *k, int dir_fd,
+                     struct pv_err *err)
+{
+    pv_autobuf struct pv_buf have;
+    pv_buf_init(&have, KEY_FILE_MAX);
+    int rc = pv_read_file_at(dir_fd, PV_LOG_PUBLIC_KEY, &have, err);
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    return known_keys(&have, k, ret, err);
+}
+
 int pv_log_key_publish(const struct pv_note_key *k, int dir_fd, struct pv_err *err)
 {
     pv_autobuf struct pv_buf want, have;
-    struct pv_err ignored = PV_ERR_INIT;
     struct pv_note_key all;
     pv_buf_init(&want, KEY_FILE_MAX);
     pv_buf_init(&have, KEY_FILE_MAX);
@@ -135,10 +159,7 @@ int pv_log_key_publish(const struct pv_note_key *k, int dir_fd, struct pv_err *e
     int rc = pv_read_file_at(dir_fd, PV_LOG_PUBLIC_KEY, &have, err);
     if (rc < 0 && rc != -ENOENT)
         return rc;
-    if (have.len == 0 || pv_note_key_parse((const char *)have.data, have.len, &all, &ignored) < 0 ||
-        strcmp(all.name, k->name) != 0)
-        all = *k;
-    PV_TRY(pv_note_key_add(&all, k->public_key, err));
+    PV_TRY(known_keys(&have, k, &all, err));
     pv_note_key_print(&all, &want);
     pv_buf_raw(&want, "\n", 1);
     PV_TRY(pv_buf_check(&want, "verifier key", err));

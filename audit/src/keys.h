@@ -20,3 +20,6 @@ PV_MUST_CHECK int pv_log_key_load(struct pv_note_signer *ret, int key_dir_fd, bo
 /* Writes log.pub into dir_fd unless it says the same already; keys that it has beside k's stay in
  * it as older ones. */
 PV_MUST_CHECK int pv_log_key_publish(const struct pv_note_key *k, int dir_fd, struct pv_err *err);
+/* k with the older keys that log.pub in dir_fd names beside it. */
+PV_MUST_CHECK int pv_log_key_known(struct pv_note_key *ret, const struct pv_note_key *k, int dir_fd,
+                                   struct pv_err *err);

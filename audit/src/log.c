@@ -17,8 +17,8 @@
 enum {
     BATCH_BYTES_MAX = 1 << 20,
     PUBLISH_INTERVAL_NS = 1000000000,
-    KEPT_SEGMENTS = 1,     /* of the journal, beside the one being written: for those who follow */
-    REMOVED_A_COMMIT = 4,  /* detached bundles */
+    KEPT_SEGMENTS = 1,    /* of the journal, beside the one being written: for those who follow */
+    REMOVED_A_COMMIT = 4, /* detached bundles */
     REMOVED_A_PUBLISH = 256,
 };
 PV_DEFINE_CLEANUP(struct pv_log, pv_log_free)
@@ -92,7 +92,8 @@ int pv_log_open_segment(struct pv_log *log, uint64_t number, struct pv_err *err)
 static bool log_exists(int dir_fd)
 {
     struct stat st;
-    return (fstatat(dir_fd, PV_LOG_CHECKPOINTS, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size) ||
+    return fstatat(dir_fd, PV_LOG_LATEST, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+           (fstatat(dir_fd, PV_LOG_CHECKPOINTS, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size) ||
            (fstatat(dir_fd, PV_LOG_JOURNAL_DIR "/000000", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             st.st_size);
 }

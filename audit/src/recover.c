@@ -10,11 +10,18 @@
 #include "pv/io.h"
 #include "pv/own.h"
 #include "pv/proof.h"
+#include "pv/published.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+static bool exists(const struct pv_log *log, const char *name)
+{
+    struct stat st;
+    return fstatat(log->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
 
 /* A rotation that was cut short took place when a checkpoint carries the next key's signature: the
  * first such one is over its event. */
@@ -26,6 +33,58 @@ static int note_change(struct pv_log *log, const uint8_t *note, size_t len, stru
         return 0;
     pv_buf_raw(&log->change, note, len);
     return pv_buf_check(&log->change, "checkpoint", err);
+}
+
+/* The checkpoint that was published last, when a key of this log signed it: the present one, or one
+ * that log.pub names before it. 1 = there is one; 0 = none that could prove anything. */
+static int published(const struct pv_log *log, struct pv_checkpoint *ret, struct pv_err *err)
+{
+    struct pv_note_key known;
+    struct pv_signed_checkpoint latest;
+    struct pv_err why = PV_ERR_INIT;
+    PV_TRY(pv_log_key_known(&known, &log->signer.key, log->key_dir_fd, err));
+    int rc = pv_log_latest(log->dir_fd, &known, &latest, &why);
+    if (rc == -ENOENT || rc == -EBADMSG || rc == -ENOKEY || rc == -EKEYREJECTED)
+        return 0;
+    if (rc < 0) {
+        if (err)
+            *err = why;
+        return rc;
+    }
+    *ret = latest.at;
+    return 1;
+}
+
+/* A checkpoint is published when the list with it is durable, so no crash leaves a list that ends
+ * before the published one. Where it does, what was signed would be taken for an unsigned tail, and
+ * a log would be signed that contradicts what others have seen. */
+static int check_published(const struct pv_log *log, const struct pv_checkpoint *last,
+                           struct pv_err *err)
+{
+    struct pv_checkpoint seen;
+    int rc = published(log, &seen, err);
+    PV_TRY(rc);
+    if (rc == 0 && last->size == 0 && exists(log, PV_LOG_LATEST))
+        return pv_refuse(err, EBADMSG,
+                         "there is a '" PV_LOG_LATEST
+                         "', but not by this log's key, and no list '" PV_LOG_CHECKPOINTS
+                         "'. The log is left as it is: put the files back, or keep it as evidence "
+                         "and begin another (docs/operations.md)");
+    if (rc == 0 || seen.size < last->size)
+        return 0;
+    if (seen.size > last->size)
+        return pv_refuse(err, EBADMSG,
+                         "'" PV_LOG_LATEST "' signs %ju entries, but the list '" PV_LOG_CHECKPOINTS
+                         "' ends at %ju: it was cut. The log is left as it is: put the whole list "
+                         "back, or keep it as evidence and begin another (docs/operations.md)",
+                         (uintmax_t)seen.size, (uintmax_t)last->size);
+    return memcmp(seen.root, last->root, sizeof seen.root) == 0
+               ? 0
+               : pv_refuse(err, EBADMSG,
+                           "'" PV_LOG_LATEST "' and the list '" PV_LOG_CHECKPOINTS
+                           "' sign different logs of %ju entries. The log is left as it is: keep "
+                           "it as evidence and begin another (docs/operations.md)",
+                           (uintmax_t)seen.size);
 }
 
 /* Finds the last checkpoint and cuts off a torn one. */
@@ -45,8 +104,6 @@ static int last_checkpoint(struct pv_log *log, struct pv_checkpoint *ret, bool *
             PV_TRY(note_change(log, note, len, err));
     }
     PV_TRY(rc);
-    if (pending && !log->change.len)
-        PV_TRY(pv_log_key_settle(log->key_dir_fd, false, err));
     *ret_found = log->latest.len > 0;
     if (*ret_found) {
         rc = pv_checkpoint_open(&log->signer.key, log->latest.data, log->latest.len, ret, err);
@@ -54,6 +111,9 @@ static int last_checkpoint(struct pv_log *log, struct pv_checkpoint *ret, bool *
             return pv_wrap(err, rc, "the log's last checkpoint");
         log->latest_stale = true;
     }
+    PV_TRY(check_published(log, ret, err));
+    if (pending && !log->change.len)
+        PV_TRY(pv_log_key_settle(log->key_dir_fd, false, err));
     if (pv_checkpoint_reader_torn(r))
         return pv_tail_cut(&log->checkpoints, pv_checkpoint_reader_offset(r), err);
     return 0;
@@ -162,12 +222,11 @@ static int scan_entries(struct scan *s, pv_log_scan_fn fn, void *ctx, struct pv_
     }
 }
 
-static int segment_exists(const struct pv_log *log, uint64_t number)
+static bool segment_exists(const struct pv_log *log, uint64_t number)
 {
     char name[PV_LOG_SEGMENT_NAME_MAX];
-    struct stat st;
     snprintf(name, sizeof name, PV_LOG_SEGMENT_FORMAT, (uintmax_t)number);
-    return fstatat(log->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return exists(log, name);
 }
 
 /* Cuts the last segment behind the last good entry. */

@@ -321,13 +321,13 @@ static void after_ready(struct pv_supervisor *s, const struct pv_role *r)
 
 static void explain_failed_start(struct pv_supervisor *s, const struct pv_role *r, int status)
 {
-    const char *hint = r->kind == PV_ROLE_AUDITOR && s->config.bpf
-                           ? "; if BPF is what failed, --without-bpf does without the outside "
-                             "witness"
+    unsigned code = (unsigned)pv_role_status(status);
+    const char *hint = r->kind == PV_ROLE_AUDITOR && code == PV_AUDITOR_NO_WITNESS
+                           ? "; --without-bpf does without the outside witness"
                            : "";
 
     pv_log(PV_LOG_ERROR, "%s ended with status %u before it was ready (its reason stands above)%s",
-           r->name, (unsigned)pv_role_status(status), hint);
+           r->name, code, hint);
     s->failed = true;
 }
 

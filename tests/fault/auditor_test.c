@@ -575,6 +575,85 @@ static void a_lost_checkpoint_loses_no_event(void **state)
     close(c.ring);
 }
 
+/* It ends before it says a word. */
+static void await_refusal(void)
+{
+    struct pv_err err = PV_ERR_INIT;
+    pv_automsg struct pv_msg m = {.type = 0};
+    int status;
+    start_auditor();
+    say(PV_AUDIT_DOMAINS_END, NULL);
+    assert_int_equal(pv_msg_recv(t.control, &m, &err), 0);
+    status = reap();
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
+static void copy_log(const char *from, const char *to)
+{
+    char command[160];
+    snprintf(command, sizeof command, "cd '%s' && rm -rf '%s'/* && cp -a '%s'/. '%s'", t.dir, to,
+             from, to);
+    assert_int_equal(system(command), 0);
+}
+
+static off_t size_in_log(const char *name)
+{
+    struct stat st;
+    assert_int_equal(fstatat(t.log_fd, name, &st, 0), 0);
+    return st.st_size;
+}
+
+/* A whole log of some checkpoints, and what it was before most of them, in "earlier". */
+static void sign_much(struct client *c)
+{
+    start_auditor();
+    open_client(c);
+    emit(c, 10);
+    await_signed(c);
+    assert_int_equal(mkdirat(t.dir_fd, "earlier", 0700), 0);
+    copy_log("log", "earlier");
+    for (unsigned i = 0; i < 5; i++) {
+        emit(c, 10);
+        await_signed(c);
+    }
+    kill_auditor();
+    assert_int_equal(mkdirat(t.dir_fd, "kept", 0700), 0);
+    copy_log("log", "kept");
+    assert_int_equal(mkdirat(t.dir_fd, "nothing", 0700), 0);
+}
+
+/* The ratchets say what was signed when no checkpoint says so any more: of a log whose checkpoints
+ * were cut nothing is cut, an older one is not gone on with, and a missing one not begun anew. */
+static void a_log_that_lost_its_checkpoints_is_left_alone(void **state)
+{
+    (void)state;
+    struct client c;
+    sign_much(&c);
+    off_t journal = size_in_log("journal/000000");
+    int fd = openat(t.log_fd, "checkpoints", O_WRONLY);
+    assert_int_equal(unlinkat(t.log_fd, "checkpoint", 0), 0);
+    assert_int_equal(ftruncate(fd, size_in_log("checkpoints") / 4), 0);
+    close(fd);
+    await_refusal();
+    assert_int_equal(size_in_log("journal/000000"), journal);
+
+    copy_log("earlier", "log");
+    await_refusal();
+    copy_log("nothing", "log");
+    await_refusal();
+
+    copy_log("kept", "log");
+    start_auditor();
+    announce(&c, false, false);
+    emit(&c, 10);
+    await_signed(&c);
+    drain_auditor();
+    assert_int_equal(verify(PV_VERDICT_OK).faults, 0);
+    assert_int_equal(count_events(&c.id, PV_K_LIMIT, NULL), 70);
+    pv_producer_close(c.producer, "end");
+    close(c.ring);
+}
+
 /* Somebody removed the ring of a dead producer: its key and its place in memory are not kept. */
 static void a_ring_removed_by_hand_leaves_no_key(void **state)
 {
@@ -868,6 +947,7 @@ int main(void)
         CASE(a_forged_tail_is_not_signed),
         CASE(a_wrong_tag_condemns_the_producer),
         CASE(a_lost_checkpoint_loses_no_event),
+        CASE(a_log_that_lost_its_checkpoints_is_left_alone),
         CASE(a_ring_removed_by_hand_leaves_no_key),
         CASE(a_full_disk_only_delays),
         CASE(a_change_of_key_waits_for_room),

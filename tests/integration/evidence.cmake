@@ -2,6 +2,7 @@ pv_script_test(integration.outside SCRIPT integration/outside_test.py LABELS int
 pv_script_test(integration.bundle SCRIPT integration/bundle_test.py LABELS integration priv TIMEOUT 120)
 pv_script_test(integration.attack SCRIPT integration/attack_test.py LABELS integration priv TIMEOUT 180)
 pv_script_test(integration.key SCRIPT integration/key_test.py LABELS integration priv TIMEOUT 180)
+pv_script_test(integration.refusal SCRIPT integration/refusal_test.py LABELS integration priv TIMEOUT 180)
 pv_script_test(integration.replay SCRIPT integration/replay_test.py LABELS integration priv TIMEOUT 120)
 pv_script_test(integration.protect SCRIPT integration/protect_test.py LABELS integration priv TIMEOUT 120)
 pv_script_test(integration.cosign SCRIPT integration/cosign_test.py LABELS integration priv TIMEOUT 120)

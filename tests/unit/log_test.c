@@ -197,8 +197,9 @@ static void a_torn_checkpoint_is_cut(void **state)
     fixture_commit(&f);
     fixture_read(&f, "checkpoints", &notes);
     size_t first = notes.len;
+    struct pv_err err = PV_ERR_INIT;
     fixture_append(&f, 10);
-    fixture_commit(&f);
+    assert_int_equal(pv_log_commit(f.log, &err), 0); /* published, it would be durable */
     pv_buf_done(&notes);
     fixture_read(&f, "checkpoints", &notes);
     for (size_t cut = first; cut < notes.len; cut += 13) {
@@ -207,6 +208,68 @@ static void a_torn_checkpoint_is_cut(void **state)
         assert_int_equal(found.size, 20);
         assert_int_equal(found.checkpointed_size, 10);
     }
+}
+
+/* What was published is signed, whatever became of the list: nothing of it is cut. */
+static void a_list_that_ends_before_what_was_published_is_refused(void **state)
+{
+    (void)state;
+    pv_autobuf struct pv_buf first, notes, before, after;
+    fixture_append(&f, 10);
+    fixture_commit(&f);
+    fixture_read(&f, "checkpoints", &first);
+    fixture_append(&f, 10);
+    fixture_commit(&f);
+    fixture_read(&f, "checkpoints", &notes);
+    fixture_read(&f, "journal/000000", &before);
+    for (size_t cut = 0; cut < notes.len; cut += 29) {
+        fixture_write(&f, "checkpoints", notes.data, cut);
+        expect_refusal(cut < first.len ? "ends at 0: it was cut" : "ends at 10: it was cut");
+    }
+    assert_int_equal(unlinkat(f.log_fd, "checkpoints", 0), 0);
+    expect_refusal("'checkpoint' signs 20 entries");
+    fixture_read(&f, "journal/000000", &after);
+    assert_int_equal(after.len, before.len);
+    assert_memory_equal(after.data, before.data, before.len);
+    fixture_write(&f, "checkpoints", notes.data, notes.len); /* put back, all is well */
+    assert_int_equal(reopen().checkpointed_size, 20);
+}
+
+/* The published checkpoint may still be by the key before: then it counts as well. */
+static void a_checkpoint_of_an_older_key_counts(void **state)
+{
+    (void)state;
+    pv_autobuf struct pv_buf first, notes, old;
+    fixture_append(&f, 10);
+    fixture_commit(&f);
+    fixture_read(&f, "checkpoint", &first);
+    fixture_rotate(&f, &old);
+    assert_int_equal(reopen().checkpointed_size, 11);
+    fixture_close(&f);
+    fixture_write(&f, "checkpoint", first.data, first.len);
+    assert_int_equal(reopen().checkpointed_size, 11);
+    fixture_close(&f);
+    fixture_write(&f, "checkpoint", first.data, first.len);
+    fixture_read(&f, "checkpoints", &notes);
+    fixture_write(&f, "checkpoints", notes.data, 0);
+    expect_refusal("'checkpoint' signs 10 entries");
+}
+
+static void a_damaged_published_checkpoint_is_made_anew(void **state)
+{
+    (void)state;
+    pv_autobuf struct pv_buf good, again;
+    fixture_append(&f, 10);
+    fixture_commit(&f);
+    fixture_read(&f, "checkpoint", &good);
+    good.data[good.len - 9] ^= 1;
+    fixture_write(&f, "checkpoint", good.data, good.len);
+    assert_int_equal(reopen().checkpointed_size, 10);
+    fixture_commit(&f);
+    good.data[good.len - 9] ^= 1;
+    fixture_read(&f, "checkpoint", &again);
+    assert_int_equal(again.len, good.len);
+    assert_memory_equal(again.data, good.data, good.len);
 }
 
 static void a_log_cut_below_its_checkpoint_is_refused(void **state)
@@ -406,7 +469,7 @@ static void the_last_of_many_checkpoints_is_found(void **state)
         struct pv_log_recovery found = reopen();
         assert_true(found.checkpointed_size < 1000 && found.checkpointed_size >= 995);
         assert_int_equal(found.size, 1000);
-        fixture_commit(&f);
+        assert_int_equal(pv_log_commit(f.log, &err), 0);
         assert_int_equal(fstatat(f.log_fd, "checkpoints", &st, 0), 0);
     }
 }
@@ -425,6 +488,7 @@ static void the_key_changes_as_often_as_verifiers_follow(void **state)
     }
     assert_int_equal(pv_log_rotate_begin(f.log, next, &err), -E2BIG);
     assert_non_null(strstr(err.text, "16 keys"));
+    assert_non_null(strstr(err.text, "docs/operations.md"));
     fixture_append(&f, 10);
     fixture_commit(&f);
     fixture_close(&f);
@@ -480,6 +544,9 @@ int main(void)
         CASE(half_an_entry_is_read_again),
         CASE(a_torn_tail_is_cut_wherever_it_ends),
         CASE(a_torn_checkpoint_is_cut),
+        CASE(a_list_that_ends_before_what_was_published_is_refused),
+        CASE(a_checkpoint_of_an_older_key_counts),
+        CASE(a_damaged_published_checkpoint_is_made_anew),
         CASE(a_log_cut_below_its_checkpoint_is_refused),
         CASE(an_edited_log_is_refused),
         CASE(a_lost_key_is_not_replaced),

@@ -6,6 +6,7 @@
 #include "pv/log_reader.h"
 #include "pv/reconcile.h"
 #include "state.h"
+#include "waiting.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct reconcile {
     json_t *findings;
     uint64_t events, first; /* looked at; the first of them */
     uint64_t end;           /* the entry behind the last one */
+    uint64_t waiting;       /* bytes of events that the log has not got */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -137,6 +139,10 @@ static int print_totals(const struct reconcile *r, const struct pv_reconcile_tot
         printf("; %" PRIu64 " cannot be compared: the probes were loaded anew, or a host turned "
                "them away or died",
                t->excused);
+    if (r->waiting)
+        printf("; %" PRIu64 " bytes of events wait for the auditor, and what they tell is not "
+               "compared",
+               r->waiting);
     putchar('\n');
     return cli_flush();
 }
@@ -164,16 +170,20 @@ int audit_reconcile(struct cli *cli, int argc, char **argv)
     struct pv_reconcile_totals t = {.findings = 0};
     struct pv_err err = PV_ERR_INIT;
     cli_parse(&argp, argc, argv, &r);
+    struct cli_waiting waiting;
     cli_autojson json_t *findings = cli->json ? json_array() : NULL;
     r.findings = findings;
+    cli_look_at_waiting(cli, &waiting);
+    r.waiting = waiting.bytes;
     if (compare(&r, &t, &err) < 0)
         return cli_report(&err);
     int rc = cli->json
-                 ? cli_print_json(cli, json_pack("{s:O, s:I, s:o, s:I, s:I, s:I}", "findings",
+                 ? cli_print_json(cli, json_pack("{s:O, s:I, s:o, s:I, s:I, s:I, s:I}", "findings",
                                                  findings, "found", (json_int_t)t.findings, "pairs",
                                                  pairs_json(&t), "excused", (json_int_t)t.excused,
                                                  "events", (json_int_t)r.events, "first",
-                                                 (json_int_t)r.first))
+                                                 (json_int_t)r.first, "waiting_bytes",
+                                                 (json_int_t)r.waiting))
                  : print_totals(&r, &t);
     return rc == CLI_OK && t.findings ? CLI_FAILED : rc;
 }

@@ -134,7 +134,8 @@ static int key_rotate(struct cli *cli, int argc, char **argv)
     if (before.n_older == PV_NOTE_OLDER_KEYS_MAX)
         return cli_error(CLI_REFUSED,
                          "the log has had %d keys, which is as many as there can be: its key "
-                         "cannot be changed any more",
+                         "cannot be changed any more, and goes on; docs/operations.md says how to "
+                         "begin a log with another",
                          PV_NOTE_OLDER_KEYS_MAX + 1);
     if (ask(cli, &err) < 0)
         return cli_report(&err);

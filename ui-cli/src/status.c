@@ -7,6 +7,7 @@
 #include "pv/units.h"
 #include "simple_args.h"
 #include "state.h"
+#include "waiting.h"
 
 #include <inttypes.h>
 #include <sys/statvfs.h>
@@ -24,6 +25,7 @@ struct status {
     struct pv_graph_basis basis;
     bool disk_known;
     uint64_t disk_bytes, free_bytes;
+    struct cli_waiting waiting;
 };
 /* Below this no function version can start, nor a role start again. */
 #define DISK_NEEDED_BYTES ((uint64_t)PV_RING_FILE_BYTES)
@@ -101,6 +103,29 @@ static void print_disk(const struct cli *cli, const struct status *s)
         printf("disk       %s of %s free in '%s'\n", left, total, text);
 }
 
+static json_t *auditor_json(const struct cli_waiting *w)
+{
+    json_t *o = json_pack("{s:b}", "stuck", (int)w->stuck);
+    if (o && w->signed_known)
+        (void)json_object_set_new(o, "signed_seconds_ago", json_integer((json_int_t)w->signed_s));
+    if (o && w->rings_known)
+        (void)json_object_set_new(o, "waiting_bytes", json_integer((json_int_t)w->bytes));
+    return o;
+}
+
+static void print_auditor(const struct cli_waiting *w)
+{
+    if (!w->signed_known)
+        return;
+    printf("auditor    %slast checkpoint %" PRIu64 " s ago", w->stuck ? "STUCK: " : "",
+           w->signed_s);
+    if (!w->rings_known)
+        printf("%s", "; how much waits for it is not shown: that needs root");
+    else if (w->bytes)
+        printf(", %" PRIu64 " bytes of events wait for it", w->bytes);
+    puts(w->stuck ? "; none was taken for a second, and what they tell is in no answer" : "");
+}
+
 static json_t *status_json(const struct cli *cli, const struct status *s)
 {
     json_t *o =
@@ -117,6 +142,7 @@ static json_t *status_json(const struct cli *cli, const struct status *s)
         (void)json_object_set_new(o, "basis", cli_basis_json(&s->basis));
     if (s->disk_known)
         (void)json_object_set_new(o, "disk", disk_json(s));
+    (void)json_object_set_new(o, "auditor", auditor_json(&s->waiting));
     return o;
 }
 
@@ -136,6 +162,7 @@ static void print_status(const struct cli *cli, const struct status *s)
     else
         printf("log        not readable in '%s'\n",
                cli_escape_str(cli->state_dir, text, sizeof text));
+    print_auditor(&s->waiting);
     if (s->disk_known)
         print_disk(cli, s);
     if (!s->graph_known)
@@ -156,9 +183,9 @@ int cmd_status(struct cli *cli, int argc, char **argv)
     struct status s = {0};
     cli_parse_simple(&a, "",
                      "Shows whether the daemon answers, how large the evidence log is, whether the "
-                     "graph has caught up and the outside witness is at work, and what room "
-                     "the state directory has. Exits with 4 when "
-                     "the daemon does not answer."
+                     "graph has caught up and the outside witness is at work, what waits for "
+                     "the auditor, and what room the state directory has. Exits with 4 when the "
+                     "daemon does not answer, or its auditor takes no events."
                      "\vExample:\n  provost status --json\n",
                      argc, argv);
     ask_health(cli, &s);
@@ -166,6 +193,8 @@ int cmd_status(struct cli *cli, int argc, char **argv)
         count_functions(cli, &s);
     look_at_evidence(cli, &s);
     look_at_disk(cli, &s);
+    cli_look_at_waiting(cli, &s.waiting);
+    s.waiting.stuck &= s.up; /* without a daemon it is no wonder */
     int rc;
     if (cli->json) {
         rc = cli_print_json(cli, status_json(cli, &s));
@@ -173,5 +202,5 @@ int cmd_status(struct cli *cli, int argc, char **argv)
         print_status(cli, &s);
         rc = cli_flush();
     }
-    return rc != CLI_OK ? rc : s.up ? CLI_OK : CLI_UNREACHABLE;
+    return rc != CLI_OK ? rc : s.up && !s.waiting.stuck ? CLI_OK : CLI_UNREACHABLE;
 }

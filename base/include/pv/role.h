@@ -95,6 +95,8 @@ PV_MUST_CHECK int pv_role_wait_start(struct pv_msg *m, struct pv_reader *ret_r,
  *             secrets directory (readable only until the host drops its privileges)
  * The host also gets PV_AUDIT_TRACING and PV_AUDIT_WATCHED (domain 8), passed on from the auditor. */
 /* Where the auditor has the outside witness's records from. */
+/* The auditor's exit status when the outside witness could not be begun; 1 for all else. */
+enum { PV_AUDITOR_NO_WITNESS = 2 };
 enum pv_witness_source { PV_WITNESS_NONE, PV_WITNESS_BPF, PV_WITNESS_REPLAY };
 #define PV_SLOT_GROUP "%s/slot%u" /* path of a controller's groups, number of the slot */
 enum pv_cgroup_mode { PV_CGROUP_NONE, PV_CGROUP_V1, PV_CGROUP_V2 };
