@@ -160,9 +160,9 @@ def files_on_btrfs_are_found(p):
         (root / "etc").mkdir()
         (root / "etc/data").write_text("on btrfs")
         assert (root / "etc/data").stat().st_dev != root.parent.stat().st_dev
+        before = pairs(p)["opens"]
         p.start()
         p.deploy("far", PROGRAMS / "show", "--class", "microvm", "--root", str(root))
-        before = pairs(p)["opens"]
         ask(p, "far", "/etc/data", b"on btrfs")
         p.cli("remove", "far")
         p.stop()
