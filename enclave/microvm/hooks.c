@@ -14,6 +14,8 @@
 /* A path may be longer than an event: then its beginning is recorded. Paths of all accesses of a
  * run together are bounded, the rest is counted. */
 enum { PATH_BYTES_MAX = 4096, RUN_BYTES_MAX = 256 << 10 };
+/* A start opens every module of a large program, once for all runs. */
+enum { START_ACCESSES = 64 << 10, START_BYTES_MAX = 8 << 20 };
 
 /* --- on the slot's thread --- */
 
@@ -77,14 +79,14 @@ static const char *object_of(const struct pv_vm_event *e)
 }
 
 /* Its memory stays: giving some back to the kernel costs a running VM its shadow page tables. */
-static int make_room(struct pv_accesses *l)
+static int make_room(struct pv_accesses *l, unsigned most)
 {
     unsigned cap = l->cap ? l->cap * 2 : 16;
     struct pv_access *v;
 
     if (l->n < l->cap)
         return 0;
-    if (cap > PV_MICROVM_ACCESSES)
+    if (cap > most)
         return -E2BIG;
     v = realloc(l->v, cap * sizeof *v);
     if (!v)
@@ -94,14 +96,15 @@ static int make_room(struct pv_accesses *l)
     return 0;
 }
 
-static int add_access(struct pv_accesses *l, const struct pv_vm_event *e)
+static int add_access(struct pv_accesses *l, unsigned most, size_t most_bytes,
+                      const struct pv_vm_event *e)
 {
     struct pv_access *a;
     const char *object = object_of(e);
     size_t len = strnlen(object, PATH_BYTES_MAX);
     char *path;
 
-    if (l->run_bytes + len > RUN_BYTES_MAX || make_room(l) < 0)
+    if (l->run_bytes + len > most_bytes || make_room(l, most) < 0)
         return -E2BIG;
     path = strndup(object, len);
     if (!path)
@@ -146,7 +149,7 @@ static void on_event(void *ctx, const struct pv_vm_event *e)
     hint(slot, e);
     count(slot, 1);
     lock(slot);
-    if (add_access(&slot->noted, e) < 0)
+    if (add_access(&slot->noted, PV_MICROVM_ACCESSES, RUN_BYTES_MAX, e) < 0)
         slot->noted.lost++;
     unlock(slot);
 }
@@ -208,7 +211,7 @@ static void on_start_event(void *ctx, const struct pv_vm_event *e)
 {
     struct pv_microvm_domain *d = ctx;
 
-    if (add_access(&d->start, e) < 0)
+    if (add_access(&d->start, START_ACCESSES, START_BYTES_MAX, e) < 0)
         d->start.lost++;
 }
 
