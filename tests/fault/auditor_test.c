@@ -463,6 +463,20 @@ static void leftover_rings_are_taken_up(void **state)
     close(c.ring);
 }
 
+/* An auditor that is started goes on with the log, in which c then has that many events. */
+static void takes_ten_more(struct client *c, int events)
+{
+    start_auditor();
+    announce(c, false, false);
+    emit(c, 10);
+    await_signed(c);
+    drain_auditor();
+    assert_int_equal(verify(PV_VERDICT_OK).faults, 0);
+    assert_int_equal(count_events(&c->id, PV_K_LIMIT, NULL), events);
+    pv_producer_close(c->producer, "end");
+    close(c->ring);
+}
+
 static void a_forged_tail_is_not_signed(void **state)
 {
     (void)state;
@@ -492,15 +506,7 @@ static void a_forged_tail_is_not_signed(void **state)
     int fd = openat(t.log_fd, "journal/000000", O_WRONLY | O_APPEND);
     assert_int_equal(write(fd, framed.data, framed.len), framed.len);
     close(fd);
-    start_auditor();
-    announce(&c, false, false);
-    emit(&c, 10);
-    await_signed(&c);
-    drain_auditor();
-    assert_int_equal(verify(PV_VERDICT_OK).faults, 0);
-    assert_int_equal(count_events(&c.id, PV_K_LIMIT, NULL), 20);
-    pv_producer_close(c.producer, "end");
-    close(c.ring);
+    takes_ten_more(&c, 20);
 }
 
 static void a_wrong_tag_condemns_the_producer(void **state)
@@ -643,15 +649,7 @@ static void a_log_that_lost_its_checkpoints_is_left_alone(void **state)
     await_refusal();
 
     copy_log("kept", "log");
-    start_auditor();
-    announce(&c, false, false);
-    emit(&c, 10);
-    await_signed(&c);
-    drain_auditor();
-    assert_int_equal(verify(PV_VERDICT_OK).faults, 0);
-    assert_int_equal(count_events(&c.id, PV_K_LIMIT, NULL), 70);
-    pv_producer_close(c.producer, "end");
-    close(c.ring);
+    takes_ten_more(&c, 70);
 }
 
 /* Somebody removed the ring of a dead producer: its key and its place in memory are not kept. */
