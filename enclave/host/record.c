@@ -180,14 +180,8 @@ static void record_access(struct pv_host *h, const struct pv_call_id *call, uint
 /* What the program did up to its snapshot is every instance's past. */
 static void record_start(struct pv_host *h, const struct pv_snapshot_facts *f)
 {
-    char nothing[1] = "";
-    const struct pv_access lost = {
-        .what = "lost", .path = nothing, .size = f->lost_accesses, .time_ns = pv_now_real_ns()};
-
     for (unsigned i = 0; i < f->n_accesses; i++)
         record_access(h, NULL, 0, &f->accesses[i]);
-    if (f->lost_accesses)
-        record_access(h, NULL, 0, &lost);
 }
 
 void pv_record_snapshot(struct pv_host *h, const struct pv_snapshot_facts *f)

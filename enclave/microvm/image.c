@@ -38,7 +38,6 @@ static void describe(struct pv_microvm_domain *d)
     f->start_ns = d->report.start_ns;
     f->accesses = d->start.v;
     f->n_accesses = d->start.n;
-    f->lost_accesses = d->start.lost;
     for (unsigned i = 0; i < d->report.n_unknown && len < sizeof f->unknown; i++) {
         const char *name = pv_vm_call_name(d->report.unknown[i]);
 
@@ -57,6 +56,12 @@ static int make(struct pv_microvm_domain *d, const struct pv_vm_spec *spec, stru
     rc = pv_vm_image_make(spec, &hooks, &d->image, &d->report, err);
     if (rc == -ECANCELED && d->report.why_not[0])
         return pv_refuse(err, ENOTSUP, "%.255s", d->report.why_not);
+    /* what cannot be recorded is not to be a function's past */
+    if (rc == 0 && d->start.lost) {
+        pv_vm_image_free(PV_TAKE_PTR(d->image));
+        return pv_refuse(err, ENOTSUP,
+                         "it uses too many files before it reads stdin to tell of all");
+    }
     return rc;
 }
 

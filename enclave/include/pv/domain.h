@@ -80,7 +80,6 @@ struct pv_snapshot_facts {
     char unknown[512];      /* names of system calls that it tried in vain, with spaces between */
     const struct pv_access *accesses; /* what its program did up to then; borrowed */
     unsigned n_accesses;
-    uint64_t lost_accesses; /* more than are kept */
 };
 
 /* The part of an instance that every class has. */
