@@ -173,10 +173,24 @@ static int act_places(void)
     return status[0] | status[1] | status[2] ? 5 : 0;
 }
 
+/* Opened and never used, by one number: twice to read, to write, and emptied. */
+static int act_opens(void)
+{
+    static const int flags[] = {O_RDONLY, O_RDONLY, O_RDWR, O_RDWR, O_WRONLY | O_TRUNC};
+
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        int fd = open("opened", O_CREAT | O_CLOEXEC | flags[i], 0600);
+
+        if (fd < 0 || close(fd) != 0)
+            return 1;
+    }
+    return open("opened/none", O_RDONLY | O_CLOEXEC) < 0 ? 0 : 2;
+}
+
 static const struct act acts[] = {
     {"becomes", act_becomes}, {"replaced", act_replaced}, {"renamed", act_renamed},
     {"mapped", act_mapped},   {"map", act_map},           {"inherits", act_inherits},
-    {"write", act_write},     {"places", act_places},
+    {"write", act_write},     {"places", act_places},     {"opens", act_opens},
 };
 
 /* --- what is to be seen --- */
@@ -295,6 +309,24 @@ static void test_inherited(void **state)
     assert_int_equal(total(object, "write_ops"), 3 * TIMES);
 }
 
+static void test_opened_again(void **state)
+{
+    static const unsigned modes[] = {O_RDONLY, O_RDONLY, O_RDWR, O_RDWR};
+    size_t n = 0;
+
+    (void)state;
+    uint64_t proc = run_well("opens");
+    uint64_t object = object_at(at("opened"));
+    for (size_t i = 0; i < log_of.n; i++)
+        if (log_of.e[i].kind == PV_K_OPEN && number_of(i, "object") == object) {
+            assert_true(n < sizeof modes / sizeof modes[0]);
+            assert_int_equal(number_of(i, "flags") & O_ACCMODE, modes[n++]);
+        }
+    assert_int_equal(n, sizeof modes / sizeof modes[0]);
+    /* emptying it says that it was opened */
+    assert_int_equal(edges(PV_K_WRITE, proc, object), 1);
+}
+
 static void test_processes_of_one_place(void **state)
 {
     static const char *const names[] = {"place-1", "place-2", "place-3"};
@@ -331,6 +363,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_renamed_by_a_stranger, with_probe, without_probe),
         cmocka_unit_test_setup_teardown(test_mapped_by_another, with_probe, without_probe),
         cmocka_unit_test_setup_teardown(test_inherited, with_probe, without_probe),
+        cmocka_unit_test_setup_teardown(test_opened_again, with_probe, without_probe),
         cmocka_unit_test_setup_teardown(test_processes_of_one_place, with_probe, without_probe),
     };
 
