@@ -373,11 +373,12 @@ RED_INLINE bool write_again(struct proc_state *proc, struct slot *slot,
     return true;
 }
 
-/* An edge stands for the write that begins: only its bytes are to be counted when it returns. Not
- * where what it writes may change in a mapping meanwhile. */
+/* An edge stands for the write that begins, or nobody can read what it writes (slot: SLOTS): at most
+ * its bytes are to be counted when it returns. Not where what it writes may change in a mapping
+ * meanwhile. */
 RED_INLINE void write_begun(struct proc_state *proc, u32 sysno, u32 slot)
 {
-    if (proc->n_shared || proc->n_flights)
+    if (slot < SLOTS && (proc->n_shared || proc->n_flights))
         return;
     proc->begun = sysno + 1;
     proc->begun_slot = slot;

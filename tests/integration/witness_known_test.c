@@ -187,10 +187,29 @@ static int act_opens(void)
     return open("opened/none", O_RDONLY | O_CLOEXEC) < 0 ? 0 : 2;
 }
 
+/* A pipe is read piece by piece into nothing, with a file mapped as a C library maps its tables. */
+static int act_nothing(void)
+{
+    int ends[2];
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int file = open("table", O_RDONLY | O_CLOEXEC | O_CREAT, 0600);
+    char c;
+
+    if (null < 0 || file < 0 || pipe2(ends, O_CLOEXEC) != 0 ||
+        mmap(NULL, 1, PROT_READ, MAP_SHARED, file, 0) == MAP_FAILED ||
+        write(ends[1], "01234567", 8) != 8)
+        return 1;
+    for (int i = 0; i < 8; i++)
+        if (read(ends[0], &c, 1) != 1 || write(null, &c, 1) != 1)
+            return 2;
+    return 0;
+}
+
 static const struct act acts[] = {
     {"becomes", act_becomes}, {"replaced", act_replaced}, {"renamed", act_renamed},
     {"mapped", act_mapped},   {"map", act_map},           {"inherits", act_inherits},
     {"write", act_write},     {"places", act_places},     {"opens", act_opens},
+    {"nothing", act_nothing},
 };
 
 /* --- what is to be seen --- */
@@ -327,6 +346,18 @@ static void test_opened_again(void **state)
     assert_int_equal(edges(PV_K_WRITE, proc, object), 1);
 }
 
+/* Each piece is read behind the first edge, and nobody learns of it in between. */
+static void test_into_nothing(void **state)
+{
+    (void)state;
+    uint64_t proc = run_well("nothing");
+    long i = with_text(PV_K_OBJECT, "type", "pipe");
+    assert_true(i >= 0);
+    uint64_t object = number_of((size_t)i, "object");
+    assert_in_range(edges(PV_K_READ, proc, object), 1, 2);
+    assert_int_equal(total(object, "read_ops"), 8);
+}
+
 static void test_processes_of_one_place(void **state)
 {
     static const char *const names[] = {"place-1", "place-2", "place-3"};
@@ -364,6 +395,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_mapped_by_another, with_probe, without_probe),
         cmocka_unit_test_setup_teardown(test_inherited, with_probe, without_probe),
         cmocka_unit_test_setup_teardown(test_opened_again, with_probe, without_probe),
+        cmocka_unit_test_setup_teardown(test_into_nothing, with_probe, without_probe),
         cmocka_unit_test_setup_teardown(test_processes_of_one_place, with_probe, without_probe),
     };
 
