@@ -181,7 +181,7 @@ static struct gw_function *target_function(struct gw_conn *c, const struct pv_sp
                                            bool must_exist)
 {
     struct gw_function *f = gw_function_find(c->gw, s->name);
-    if (must_exist && !(f && f->current)) {
+    if (must_exist && !(f && (f->current || f->damage[0]))) {
         gw_conn_text(c, 404, "no such function: create it with POST");
         return NULL;
     }
@@ -362,8 +362,11 @@ static struct gw_version *body_function(struct gw_conn *c, const char *key)
     struct gw_function *f = name ? gw_function_find(c->gw, name) : NULL;
     if (!name)
         gw_conn_text(c, 400, "the body must be a JSON object with '%s'", key);
-    else if (!f || !f->current)
-        gw_conn_text(c, 404, "no such function");
+    else if (!f || !f->current) {
+        const char *why;
+        unsigned status = gw_function_absent(f, &why);
+        gw_conn_text(c, status, "%s", why);
+    }
     json_decref(o);
     return f ? f->current : NULL;
 }

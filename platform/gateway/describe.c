@@ -136,16 +136,28 @@ json_t *gw_version_json(const struct gw_version *v)
                      "provost", extension_json(v));
 }
 
+/* Of which nothing is known but its name. */
+static json_t *damaged_json(const struct gw_function *f)
+{
+    return json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:{s:i, s:s, s:s, s:s}}", "name", f->name,
+                     "image", "", "namespace", GW_NAMESPACE, "invocationCount",
+                     (json_int_t)gw_stats_total(&f->stats), "replicas", 0, "availableReplicas", 0,
+                     "provost", "version", 0, "state", "damaged", "mode", "damaged", "reason",
+                     f->damage);
+}
+
 void gw_functions_list(struct gw_conn *c)
 {
     json_t *a = json_array();
     for (struct gw_function *f = c->gw->functions; f; f = gw_function_next(f))
         if (f->current)
             (void)json_array_append_new(a, gw_version_json(f->current));
+        else if (f->damage[0])
+            (void)json_array_append_new(a, damaged_json(f));
     gw_conn_json(c, 200, a);
 }
 
-/* The function that the target's rest names, answered with 404 when there is none. */
+/* The function that the target's rest names, which has been answered when there is none. */
 static struct gw_version *named_version(struct gw_conn *c)
 {
     char name[PV_NAME_MAX + 1];
@@ -158,7 +170,9 @@ static struct gw_version *named_version(struct gw_conn *c)
     }
     if (f && f->current)
         return f->current;
-    gw_conn_text(c, 404, "no such function");
+    const char *why;
+    unsigned status = gw_function_absent(f, &why);
+    gw_conn_text(c, status, "%s", why);
     return NULL;
 }
 

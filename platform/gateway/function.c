@@ -61,6 +61,13 @@ struct gw_function *gw_function_next(const struct gw_function *f)
     return f->hh.next;
 }
 
+unsigned gw_function_absent(const struct gw_function *f, const char **ret_why)
+{
+    bool damaged = f && f->damage[0];
+    *ret_why = damaged ? f->damage : "no such function";
+    return damaged ? 503 : 404;
+}
+
 unsigned gw_version_available(const struct gw_version *v)
 {
     return v->state == GW_V_READY ? v->spec.concurrency : 0;

@@ -61,6 +61,7 @@ struct gw_function {
     char name[PV_NAME_MAX + 1];
     struct gw_version *current; /* NULL: removed, or never ready */
     uint64_t last_version;
+    char damage[256]; /* why its registry entry is of no use, and what to do; "" else */
     bool deploying;
     struct gw_stats stats;
 };
@@ -69,6 +70,8 @@ struct gw_function *gw_function_find(struct gateway *gw, const char *name);
 /* Finds or makes; NULL when there are too many or memory is short. */
 struct gw_function *gw_function_get(struct gateway *gw, const char *name);
 struct gw_function *gw_function_next(const struct gw_function *f);
+/* The status and the words with which a call of a function without a current version is answered. */
+unsigned gw_function_absent(const struct gw_function *f, const char **ret_why);
 /* Instances that could take a request. */
 unsigned gw_version_available(const struct gw_version *v);
 const char *gw_version_state_name(const struct gw_version *v);

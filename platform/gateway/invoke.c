@@ -73,7 +73,9 @@ static struct gw_version *serving_version(struct gw_conn *c, const struct target
     struct gw_function *f = gw_function_find(c->gw, t->name);
     struct gw_version *v = f ? f->current : NULL;
     if (!v) {
-        refuse(c, t, 404, "no such function");
+        const char *why;
+        unsigned status = gw_function_absent(f, &why);
+        refuse(c, t, status, why);
         return NULL;
     }
     if (v->state == GW_V_FAILED) {

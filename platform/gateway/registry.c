@@ -2,6 +2,7 @@
 
 #include "version.h"
 
+#include "pv/clock.h"
 #include "pv/io.h"
 #include "pv/log.h"
 #include "pv/own.h"
@@ -69,21 +70,25 @@ int gw_registry_save(struct gw_version *v, struct pv_err *err)
         return pv_fail(err, ENOMEM, "write the registry entry of '%s'", v->spec.name);
     pv_hex(v->encoded.data, v->encoded.len, spec);
     json_t *annotations = v->annotations ? json_incref(v->annotations) : json_object();
-    return save_json(v->gw, v->spec.name,
-                     json_pack("{s:i, s:s, s:I, s:I, s:s, s:I, s:o, s:s}", "format", FORMAT, "name",
-                               v->spec.name, "version", (json_int_t)v->spec.version, "last_version",
-                               (json_int_t)v->function->last_version, "image", v->image,
-                               "created_ns", (json_int_t)v->created_ns, "annotations", annotations,
-                               "spec", spec),
-                     false, err);
+    PV_TRY(
+        save_json(v->gw, v->spec.name,
+                  json_pack("{s:i, s:s, s:I, s:I, s:s, s:I, s:o, s:s}", "format", FORMAT, "name",
+                            v->spec.name, "version", (json_int_t)v->spec.version, "last_version",
+                            (json_int_t)v->function->last_version, "image", v->image, "created_ns",
+                            (json_int_t)v->created_ns, "annotations", annotations, "spec", spec),
+                  false, err));
+    v->function->damage[0] = 0;
+    return 0;
 }
 
 int gw_registry_remove(struct gateway *gw, struct gw_function *f, struct pv_err *err)
 {
-    return save_json(gw, f->name,
+    PV_TRY(save_json(gw, f->name,
                      json_pack("{s:i, s:s, s:I}", "format", FORMAT, "name", f->name, "version",
                                (json_int_t)f->last_version),
-                     f->current != NULL, err);
+                     f->current != NULL, err));
+    f->damage[0] = 0;
+    return 0;
 }
 
 int gw_registry_reserve(struct gateway *gw, struct gw_function *f, struct pv_err *err)
@@ -147,6 +152,25 @@ static int load_file(struct gateway *gw, const char *file, struct pv_err *err)
     return rc;
 }
 
+/* Its calls are refused until it is deployed again, since nobody may take it for removed. Which
+ * versions it has had is not known: the next is numbered by the time, which none of them was. */
+static void note_damage(struct gateway *gw, const char *file, const char *why)
+{
+    char name[PV_NAME_MAX + 1];
+    size_t len = strlen(file) - strlen(".json");
+    if (len > PV_NAME_MAX)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)len, file);
+    struct gw_function *f = pv_name_ok(name) ? gw_function_get(gw, name) : NULL;
+    if (!f || f->current)
+        return;
+    snprintf(f->damage, sizeof f->damage, "its registry entry is damaged: %.160s; deploy it again",
+             why);
+    uint64_t now_s = pv_now_real_ns() / PV_NS_PER_S;
+    if (f->last_version < now_s)
+        f->last_version = now_s;
+}
+
 int gw_registry_load(struct gateway *gw, struct pv_err *err)
 {
     int fd = dup(gw->registry_fd);
@@ -166,6 +190,7 @@ int gw_registry_load(struct gateway *gw, struct pv_err *err)
         if (load_file(gw, entry->d_name, &why) == 0)
             continue;
         pv_log(PV_LOG_ERROR, "registry entry %s: %s", entry->d_name, why.text);
+        note_damage(gw, entry->d_name, why.text);
         gw->packages_unknown = true;
     }
     if (errno)

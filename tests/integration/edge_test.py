@@ -499,6 +499,29 @@ def versions(p):
     assert p.json("describe", "fresh")["provost"]["version"] == 2
 
 
+def damaged_entry(p):
+    """What cannot be read of a function does not make it one that never was."""
+    p.deploy("hurt", PROGRAMS / "echo")
+    entry = p.state / "registry" / "hurt.json"
+    p.stop()
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[:len(whole) // 2])
+    p.start()
+    answer = p.request("POST", "/function/hurt", body=b"x")
+    assert answer[0] == 503 and b"its registry entry is damaged" in answer[1], answer
+    seen = {f["name"]: f["provost"]["state"] for f in p.json("list")}
+    assert seen["hurt"] == "damaged" and seen["echo"] != "damaged", seen
+    assert p.json("status")["damaged_functions"] == 1
+    told = p.cli("describe", "hurt", check=False)
+    assert told.returncode != 0 and b"deploy it again" in told.stderr, told
+    p.deploy("hurt", PROGRAMS / "echo")
+    assert p.request("POST", "/function/hurt", body=b"well")[:2] == (200, b"well")
+    # no number that was given out before
+    assert p.json("describe", "hurt")["provost"]["version"] > 1_000_000_000
+    assert p.json("status")["damaged_functions"] == 0
+    p.cli("remove", "hurt")
+
+
 def confined(p):
     for name in ("gateway", "auditor", "stitcher", "host"):
         text = pathlib.Path(f"/proc/{p.role(name)}/status").read_text()
@@ -611,7 +634,7 @@ def main_run():
                      imports, secrets, replaced_secrets,
                      replaced_together, bodies, options_in_vain,
                      last_words_of_a_host, widest, dying_host, packages, changed_packages, queue_full,
-                     slow_clients, versions):
+                     slow_clients, versions, damaged_entry):
             began = time.monotonic()
             step(p)
             print(f"{step.__name__}: held ({time.monotonic() - began:.1f} s)", flush=True)

@@ -10,6 +10,7 @@
 #include "waiting.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <sys/statvfs.h>
 
 enum { HEALTH_TIMEOUT_MS = 3000 };
@@ -19,6 +20,7 @@ struct status {
     char why[512]; /* why not */
     bool functions_known;
     size_t functions;
+    size_t damaged; /* of them, whose registry entry cannot be read */
     bool log_known;
     uint64_t log_size;
     bool graph_known;
@@ -59,6 +61,14 @@ static void count_functions(const struct cli *cli, struct status *s)
     cli_autojson json_t *all = json_loadb((const char *)r.body.data, r.body.len, 0, NULL);
     s->functions_known = json_is_array(all);
     s->functions = json_array_size(all);
+    size_t i;
+    json_t *f;
+    json_array_foreach(all, i, f)
+    {
+        const char *state =
+            json_string_value(json_object_get(json_object_get(f, "provost"), "state"));
+        s->damaged += state && strcmp(state, "damaged") == 0;
+    }
 }
 
 static void look_at_evidence(const struct cli *cli, struct status *s)
@@ -135,7 +145,9 @@ static json_t *status_json(const struct cli *cli, const struct status *s)
     if (!s->up)
         (void)json_object_set_new(o, "reason", json_string(s->why));
     if (s->functions_known)
-        (void)json_object_set_new(o, "functions", json_integer((json_int_t)s->functions));
+        (void)json_object_update_new(o,
+                                     json_pack("{s:I, s:I}", "functions", (json_int_t)s->functions,
+                                               "damaged_functions", (json_int_t)s->damaged));
     if (s->log_known)
         (void)json_object_set_new(o, "log_size", json_integer((json_int_t)s->log_size));
     if (s->graph_known)
@@ -146,6 +158,14 @@ static json_t *status_json(const struct cli *cli, const struct status *s)
     return o;
 }
 
+static void print_functions(const struct status *s)
+{
+    printf("functions  %zu", s->functions);
+    if (s->damaged)
+        printf(", %zu DAMAGED: 'provost describe NAME' says why", s->damaged);
+    putchar('\n');
+}
+
 static void print_status(const struct cli *cli, const struct status *s)
 {
     char text[600];
@@ -154,7 +174,7 @@ static void print_status(const struct cli *cli, const struct status *s)
     else
         printf("gateway    down: %s\n", cli_escape_str(s->why, text, sizeof text));
     if (s->functions_known)
-        printf("functions  %zu\n", s->functions);
+        print_functions(s);
     else if (s->up)
         puts("functions  not shown: that needs the admin token");
     if (s->log_known)
