@@ -111,6 +111,9 @@ static int open_package(struct pv_supervisor *s, const struct pv_host *h, struct
 
     pv_hex(h->spec.package, sizeof h->spec.package, name);
     fd = openat(s->state.packages, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return pv_refuse(err, ENOENT, "the package %s of function '%s' is missing; deploy it again",
+                         name, h->spec.name);
     if (fd < 0)
         return pv_fail(err, errno, "open the package %s of function '%s'", name, h->spec.name);
     return fd;

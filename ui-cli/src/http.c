@@ -265,8 +265,9 @@ int cli_http_problem(const struct cli *cli, const struct cli_response *r, const 
         return cli_error(CLI_NOT_FOUND, "%s: %s", what, text);
     case 429:
     case 503:
+        /* unless it says what to do: "try again soon", "deploy it again" */
         return cli_error(CLI_BUSY, "%s: %s%s", what, text,
-                         strstr(text, "try again") ? "" : "; try again");
+                         strstr(text, "again") ? "" : "; try again");
     case 507:
         return cli_error(CLI_LOCAL, "%s: %s", what, text);
     default:
