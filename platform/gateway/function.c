@@ -68,6 +68,15 @@ unsigned gw_function_absent(const struct gw_function *f, const char **ret_why)
     return damaged ? 503 : 404;
 }
 
+void gw_make_printable(char *text)
+{
+    json_t *valid = json_string(text);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f || (!valid && (unsigned char)*c > 0x7f))
+            *c = '?';
+    json_decref(valid);
+}
+
 unsigned gw_version_available(const struct gw_version *v)
 {
     return v->state == GW_V_READY ? v->spec.concurrency : 0;

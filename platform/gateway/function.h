@@ -72,6 +72,8 @@ struct gw_function *gw_function_get(struct gateway *gw, const char *name);
 struct gw_function *gw_function_next(const struct gw_function *f);
 /* The status and the words with which a call of a function without a current version is answered. */
 unsigned gw_function_absent(const struct gw_function *f, const char **ret_why);
+/* Makes one line of UTF-8, as JSON and an answer's text need it, of what quotes files' names or contents. */
+void gw_make_printable(char *text);
 /* Instances that could take a request. */
 unsigned gw_version_available(const struct gw_version *v);
 const char *gw_version_state_name(const struct gw_version *v);

@@ -39,16 +39,6 @@ void gw_link_lost(struct gw_version *v, const char *why)
         gw_calls_fail_queued(v, 503, why);
 }
 
-/* A host quotes what its function's files are called: no text for JSON until it is UTF-8. */
-static void make_printable(char *text)
-{
-    json_t *valid = json_string(text);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f || (!valid && (unsigned char)*c > 0x7f))
-            *c = '?';
-    json_decref(valid);
-}
-
 /* A late host is welcome; one that is stopping may say what it likes. */
 static bool may_become_ready(const struct gw_version *v)
 {
@@ -63,9 +53,9 @@ static void on_ready(struct gw_version *v, struct pv_reader *r)
     pv_read_str(r, unknown, sizeof unknown);
     if (pv_reader_end(r, "ready", NULL) < 0 || !may_become_ready(v))
         return;
-    make_printable(mode);
-    make_printable(reason);
-    make_printable(unknown);
+    gw_make_printable(mode);
+    gw_make_printable(reason);
+    gw_make_printable(unknown);
     snprintf(v->mode, sizeof v->mode, "%s", mode);
     snprintf(v->reason, sizeof v->reason, "%s", reason);
     snprintf(v->unknown_calls, sizeof v->unknown_calls, "%s", unknown);
@@ -81,7 +71,7 @@ static void on_ready(struct gw_version *v, struct pv_reader *r)
 static void on_failed(struct gw_version *v, struct pv_reader *r)
 {
     pv_read_str(r, v->reason, sizeof v->reason);
-    make_printable(v->reason);
+    gw_make_printable(v->reason);
     v->ready_deadline_ns = 0;
     if (v->state == GW_V_STARTING || v->state == GW_V_READY)
         gw_version_move(v, GW_V_FAILED);
@@ -97,7 +87,7 @@ static void on_fault(struct gw_version *v, struct pv_reader *r)
     pv_read_str(r, reason, sizeof reason);
     if (pv_reader_end(r, "fault", NULL) < 0 || !reason[0])
         return;
-    make_printable(reason);
+    gw_make_printable(reason);
     snprintf(v->reason, sizeof v->reason, "%s", reason);
     gw_version_settle(v, v->reason);
 }

@@ -18,6 +18,7 @@ enum { FORMAT = 1, FILE_MAX = 512 << 10, SPARE_BYTES = 4096 };
 
 /* Takes the place of an entry that is to become shorter when there is no room for a new file. */
 #define SPARE ".spare"
+#define SUFFIX ".json"
 
 static void keep_spare(struct gateway *gw)
 {
@@ -54,7 +55,7 @@ static int save_json(struct gateway *gw, const char *name, json_t *o, bool short
     json_decref(o);
     if (!text)
         return pv_fail(err, ENOMEM, "write the registry entry of '%s'", name);
-    snprintf(file, sizeof file, "%s.json", name);
+    snprintf(file, sizeof file, "%s" SUFFIX, name);
     int rc = pv_replace_file_at(gw->registry_fd, file, text, strlen(text), 0600, err);
     if (shorter && (rc == -ENOSPC || rc == -EDQUOT))
         rc = use_spare(gw, file, text, err);
@@ -107,15 +108,16 @@ static int decode_spec(const char *hex, struct pv_spec *ret, struct pv_err *err)
     return pv_spec_decode(bytes, len, ret, err);
 }
 
-static int restore(struct gateway *gw, const json_t *o, struct pv_err *err)
+static int restore(struct gateway *gw, const char *name, const json_t *o, struct pv_err *err)
 {
-    const char *name = json_string_value(json_object_get(o, "name"));
+    const char *own = json_string_value(json_object_get(o, "name"));
     const char *hex = json_string_value(json_object_get(o, "spec"));
     const char *image = json_string_value(json_object_get(o, "image"));
     json_int_t version = json_integer_value(json_object_get(o, "version"));
-    if (json_integer_value(json_object_get(o, "format")) != FORMAT || !name || !pv_name_ok(name) ||
-        version < 1)
+    if (json_integer_value(json_object_get(o, "format")) != FORMAT || !own || version < 1)
         return pv_refuse(err, EBADMSG, "it is no registry entry of format %d", FORMAT);
+    if (strcmp(own, name) != 0)
+        return pv_refuse(err, EBADMSG, "it is another function's");
     struct gw_function *f = gw_function_get(gw, name);
     if (!f)
         return pv_fail(err, ENOMEM, "restore '%s'", name);
@@ -140,35 +142,61 @@ static int restore(struct gateway *gw, const json_t *o, struct pv_err *err)
     return gw_version_start(v, err);
 }
 
-static int load_file(struct gateway *gw, const char *file, struct pv_err *err)
+static int load_file(struct gateway *gw, const char *name, const char *file, struct pv_err *err)
 {
     pv_autobuf struct pv_buf b;
     json_error_t e;
     pv_buf_init(&b, FILE_MAX);
     PV_TRY(pv_read_file_at(gw->registry_fd, file, &b, err));
     json_t *o = json_loadb((const char *)b.data, b.len, JSON_REJECT_DUPLICATES, &e);
-    int rc = o ? restore(gw, o, err) : pv_refuse(err, EBADMSG, "it is no JSON: %s", e.text);
+    int rc = o ? restore(gw, name, o, err) : pv_refuse(err, EBADMSG, "it is no JSON: %s", e.text);
     json_decref(o);
     return rc;
 }
 
 /* Its calls are refused until it is deployed again, since nobody may take it for removed. Which
  * versions it has had is not known: the next is numbered by the time, which none of them was. */
-static void note_damage(struct gateway *gw, const char *file, const char *why)
+static void note_damage(struct gateway *gw, const char *name, const char *why)
 {
-    char name[PV_NAME_MAX + 1];
-    size_t len = strlen(file) - strlen(".json");
-    if (len > PV_NAME_MAX)
-        return;
-    snprintf(name, sizeof name, "%.*s", (int)len, file);
-    struct gw_function *f = pv_name_ok(name) ? gw_function_get(gw, name) : NULL;
+    struct gw_function *f = gw_function_get(gw, name);
     if (!f || f->current)
         return;
     snprintf(f->damage, sizeof f->damage, "its registry entry is damaged: %.160s; deploy it again",
              why);
+    gw_make_printable(f->damage);
     uint64_t now_s = pv_now_real_ns() / PV_NS_PER_S;
     if (f->last_version < now_s)
         f->last_version = now_s;
+}
+
+/* The function that an entry is named after. */
+static int name_of_entry(const char *file, char name[PV_NAME_MAX + 1], struct pv_err *err)
+{
+    size_t len = strlen(file) - strlen(SUFFIX);
+    snprintf(name, PV_NAME_MAX + 1, "%.*s", (int)len, file);
+    if (len > PV_NAME_MAX || !pv_name_ok(name))
+        return pv_refuse(err, EBADMSG, "it is named after no function");
+    return 0;
+}
+
+static bool is_entry(const char *file)
+{
+    size_t len = strlen(file);
+    return file[0] != '.' && len > strlen(SUFFIX) &&
+           strcmp(file + len - strlen(SUFFIX), SUFFIX) == 0;
+}
+
+static void load_entry(struct gateway *gw, const char *file)
+{
+    struct pv_err why = PV_ERR_INIT;
+    char name[PV_NAME_MAX + 1];
+    bool named = name_of_entry(file, name, &why) == 0;
+    if (named && load_file(gw, name, file, &why) == 0)
+        return;
+    pv_log(PV_LOG_ERROR, "registry entry %s: %s", file, why.text);
+    if (named)
+        note_damage(gw, name, why.text);
+    gw->packages_unknown = true;
 }
 
 int gw_registry_load(struct gateway *gw, struct pv_err *err)
@@ -182,17 +210,9 @@ int gw_registry_load(struct gateway *gw, struct pv_err *err)
         return rc;
     }
     const struct dirent *entry;
-    while (errno = 0, (entry = readdir(dir))) {
-        struct pv_err why = PV_ERR_INIT;
-        size_t len = strlen(entry->d_name);
-        if (entry->d_name[0] == '.' || len < 6 || strcmp(entry->d_name + len - 5, ".json") != 0)
-            continue;
-        if (load_file(gw, entry->d_name, &why) == 0)
-            continue;
-        pv_log(PV_LOG_ERROR, "registry entry %s: %s", entry->d_name, why.text);
-        note_damage(gw, entry->d_name, why.text);
-        gw->packages_unknown = true;
-    }
+    while (errno = 0, (entry = readdir(dir)))
+        if (is_entry(entry->d_name))
+            load_entry(gw, entry->d_name);
     if (errno)
         gw->packages_unknown = true;
     (void)closedir(dir);

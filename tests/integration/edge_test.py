@@ -506,19 +506,32 @@ def damaged_entry(p):
     p.stop()
     whole = entry.read_bytes()
     entry.write_bytes(whole[:len(whole) // 2])
+    # what is quoted of an entry is no text that could hide its function
+    for i, text in enumerate((b"\n\n\n" + "é".encode() * 400, b"\xff\xfe" * 80, b"", b"[1]",
+                              b"{\"format\":1,\"name\":\"hurt\",\"version\":7,\"spec\":\"zz\"}",
+                              ("\"" + "é" * 79 + "x" + "é" * 99).encode(), b"x" * (1 << 20))):
+        (p.state / "registry" / f"odd-{i}.json").write_bytes(text)
+    (p.state / "registry" / "Not A Name.json").write_bytes(b"{")
+    for f in (p.state / "registry").iterdir():
+        os.chown(f, entry.stat().st_uid, entry.stat().st_gid)
     p.start()
     answer = p.request("POST", "/function/hurt", body=b"x")
     assert answer[0] == 503 and b"its registry entry is damaged" in answer[1], answer
     seen = {f["name"]: f["provost"]["state"] for f in p.json("list")}
     assert seen["hurt"] == "damaged" and seen["echo"] != "damaged", seen
-    assert p.json("status")["damaged_functions"] == 1
+    assert all(seen[f"odd-{i}"] == "damaged" for i in range(7)), seen
+    assert p.json("status")["damaged_functions"] == 8
+    for i in range(7):
+        answer = p.request("POST", f"/function/odd-{i}", body=b"x")
+        assert answer[0] == 503 and answer[1].endswith(b"; deploy it again\n"), answer
+        assert answer[1].count(b"\n") == 1 and answer[1].decode(), answer
     told = p.cli("describe", "hurt", check=False)
     assert told.returncode != 0 and b"deploy it again" in told.stderr, told
     p.deploy("hurt", PROGRAMS / "echo")
     assert p.request("POST", "/function/hurt", body=b"well")[:2] == (200, b"well")
     # no number that was given out before
     assert p.json("describe", "hurt")["provost"]["version"] > 1_000_000_000
-    assert p.json("status")["damaged_functions"] == 0
+    assert p.json("status")["damaged_functions"] == 7
     p.cli("remove", "hurt")
 
 
