@@ -131,19 +131,7 @@ static __always_inline void emit_args(struct proc_state *proc, u16 kind, u32 nr,
 
 /* --- system calls --- */
 
-/* The record waits: a first read or write says it too. consumed: flags that open() does not keep.
- */
-static __always_inline void note_open(struct slot *slot, struct file *file, u32 nr, s32 fd,
-                                      u32 consumed)
-{
-    if (slot->open_call)
-        return;
-    slot->open_flags =
-        (has_cast ? KERNEL(file, file)->f_flags : BPF_CORE_READ(file, f_flags)) | consumed;
-    slot->open_fd = fd;
-    slot->open_call = nr + 1;
-}
-
+/* The record waits: a first read or write says it too. */
 SEPARATE int open_op(struct proc_state *proc, const struct call *call)
 {
     if (!proc || !call)
@@ -167,7 +155,14 @@ SEPARATE int open_op(struct proc_state *proc, const struct call *call)
     if (!op || !look || !op_of_look(op, proc, file, look))
         return 0;
     struct slot *slot = slot_of(proc, op->object);
-    note_open(slot, file, nr, (s32)ret, (u32)flags & OPEN_TRUNCATE);
+    if (!slot->open_call) {
+        u32 kept = has_cast ? KERNEL(file, file)->f_flags : BPF_CORE_READ(file, f_flags);
+
+        /* access mode from the kernel; what open() consumes, from the caller */
+        slot->open_flags = kept | ((u32)flags & OPEN_TRUNCATE);
+        slot->open_fd = (s32)ret;
+        slot->open_call = nr + 1;
+    }
     if (flags & OPEN_TRUNCATE && BPF_CORE_READ(file, f_mode) & FILE_MODE_WRITE &&
         !is_null_device(look))
         red_write(proc, op);
@@ -549,8 +544,9 @@ static __always_inline int sys_enter(struct pt_regs *regs, long number, bool roo
     if (class == PV_SC_DATA_IN && !may_be_crossed(task))
         return 0;
     struct proc_state *near = near_proc_of(task);
-    if (near && (roomy ? is_usual_entry(near, task, nr, (u32)regs->di)
-                       : is_usual_entry_apart(near, task, nr, (u32)regs->di)))
+    if (near && (class == PV_SC_CLOSE ? is_usual_close(near, task, (u32)regs->di)
+                 : roomy              ? is_usual_write(near, task, nr, (u32)regs->di)
+                                      : is_usual_write_apart(near, task, nr, (u32)regs->di)))
         return 0;
     struct proc_state *proc = near ? near : far_proc_of(task);
     if (!proc || proc->muted || is_being_made(task))

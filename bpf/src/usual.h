@@ -9,18 +9,25 @@ static __always_inline bool is_usual(struct proc_state *proc, struct task_struct
            !(task->thread_info.status & STATUS_COMPAT);
 }
 
+/* The file of a descriptor, and how it looks. */
+static __always_inline struct file *look_at_fd(struct look *look, struct task_struct *task, u32 fd)
+{
+    struct file *file = file_of_fd(task, fd);
+
+    if (file)
+        look_at(look, file);
+    return file;
+}
+
 static __always_inline bool is_usual_write(struct proc_state *proc, struct task_struct *task,
                                            u32 nr, u32 fd)
 {
     struct known known;
     struct look look;
 
-    if (!is_usual(proc, task) || may_be_crossed(task))
+    if (!is_plain_write(nr) || !is_usual(proc, task) || may_be_crossed(task) ||
+        !look_at_fd(&look, task, fd))
         return false;
-    struct file *file = file_of_fd(task, fd);
-    if (!file)
-        return false;
-    look_at(&look, file);
     if (is_null_device(&look)) {
         write_begun(proc, nr, SLOTS);
         return true;
@@ -33,53 +40,15 @@ static __always_inline bool is_usual_write(struct proc_state *proc, struct task_
 }
 
 /* Leaves at most its totals, or that it was opened and never used. */
-static __always_inline bool is_usual_close(struct proc_state *proc, struct task_struct *task,
-                                           u32 fd)
+static __noinline bool is_usual_close(struct proc_state *proc, struct task_struct *task, u32 fd)
 {
     struct known known;
     struct look look;
 
-    if (!is_usual(proc, task) || may_be_crossed(task))
-        return false;
-    struct file *file = file_of_fd(task, fd);
-    if (!file)
-        return true;
-    look_at(&look, file);
-    if (!is_known(proc, fd, &look.key, look.name, false, &known))
+    if (!is_usual(proc, task) || may_be_crossed(task) || !look_at_fd(&look, task, fd) ||
+        !is_known(proc, fd, &look.key, look.name, false, &known))
         return false;
     flush_slot(proc, known.slot);
-    return true;
-}
-
-static __always_inline bool is_usual_entry(struct proc_state *proc, struct task_struct *task,
-                                           u32 nr, u32 fd)
-{
-    return is_plain_write(nr) ? is_usual_write(proc, task, nr, fd)
-                              : nr == PV_NR_close && is_usual_close(proc, task, fd);
-}
-
-/* Of what the process knows by that descriptor's number already; nothing is emptied. */
-static __always_inline bool is_usual_open(struct proc_state *proc, struct task_struct *task,
-                                          struct pt_regs *regs, u32 nr, long ret)
-{
-    u64 flags = nr == PV_NR_open ? regs->si : regs->dx;
-    struct known known;
-    struct look look;
-
-    if ((nr != PV_NR_open && nr != PV_NR_openat) || flags & OPEN_TRUNCATE || may_be_crossed(task))
-        return false;
-    if (ret < 0) {
-        phase_ends(proc, nr);
-        return true;
-    }
-    struct file *file = file_of_fd(task, (u32)ret);
-    if (!file)
-        return false;
-    look_at(&look, file);
-    if (!is_known(proc, (u32)ret, &look.key, look.name, false, &known))
-        return false;
-    phase_ends(proc, nr);
-    note_open(known.slot, file, nr, (s32)ret, 0);
     return true;
 }
 
@@ -93,11 +62,7 @@ static __always_inline bool is_usual_read(struct proc_state *proc, struct task_s
         return false;
     if (ret <= 0)
         return true;
-    struct file *file = file_of_fd(task, fd);
-    if (!file)
-        return false;
-    look_at(&look, file);
-    return is_known(proc, fd, &look.key, look.name, false, &known) &&
+    return look_at_fd(&look, task, fd) && is_known(proc, fd, &look.key, look.name, false, &known) &&
            read_again(proc, known.slot, known.cell, (u64)ret);
 }
 
@@ -129,8 +94,6 @@ static __always_inline bool is_usual_exit(struct proc_state *proc, struct task_s
         return is_usual_read(proc, task, nr, (u32)regs->di, ret);
     case PV_SC_DATA_OUT:
         return write_ended(proc, nr, ret);
-    case PV_SC_OPEN:
-        return is_usual_open(proc, task, regs, nr, ret);
     case PV_SC_SIGNAL:
     case PV_SC_INTERFERE:
     case PV_SC_NAMESPACE:
@@ -143,10 +106,10 @@ static __always_inline bool is_usual_exit(struct proc_state *proc, struct task_s
 }
 
 /* The same where a program and all it calls share 512 bytes of stack. */
-static __noinline bool is_usual_entry_apart(struct proc_state *proc, struct task_struct *task,
+static __noinline bool is_usual_write_apart(struct proc_state *proc, struct task_struct *task,
                                             u32 nr, u32 fd)
 {
-    return is_usual_entry(proc, task, nr, fd);
+    return is_usual_write(proc, task, nr, fd);
 }
 
 static __noinline bool is_usual_exit_apart(struct proc_state *proc, struct task_struct *task,
