@@ -16,8 +16,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* --- its first process: in a copy of the owner's memory, with one of its threads: system calls
- * only --- */
+/* --- its first process: in a copy of the owner's memory, with one of its threads: bare system
+ * calls only, for what stands around the C library's (a sanitizer's runtime) may be locked by a
+ * thread that is not there --- */
 
 static int give_up_privileges(void)
 {
@@ -30,7 +31,7 @@ static int give_up_privileges(void)
 /* All descriptors but that one, which becomes 0. */
 static int close_others(int socket)
 {
-    if (dup2(socket, 0) < 0)
+    if (syscall(SYS_dup2, socket, 0) < 0)
         return -1;
     return (int)syscall(SYS_close_range, 1, ~0u, 0);
 }
@@ -40,25 +41,25 @@ static char has_children(void)
 {
     siginfo_t any;
 
-    return waitid(P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
+    return syscall(SYS_waitid, P_ALL, 0, &any, WEXITED | WNOHANG | WNOWAIT | __WALL, NULL) == 0;
 }
 
 /* It hands over its namespace, for nobody else may look it up while the owner's memory is not for
  * others to see; then it answers whether it has children. */
 static _Noreturn void sleep_for_good(int socket)
 {
-    int pid_ns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    int pid_ns = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    bool well = syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && pid_ns >= 0 &&
+                pv_pass_fds(socket, &pid_ns, 1) == 0 && close_others(socket) == 0 &&
+                give_up_privileges() == 0;
     char c;
 
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || pid_ns < 0 || pv_pass_fds(socket, &pid_ns, 1) < 0 ||
-        close_others(socket) < 0 || give_up_privileges() < 0)
-        _exit(127);
-    while (recv(0, &c, 1, 0) == 1) {
+    while (well && syscall(SYS_recvfrom, 0, &c, 1, 0, NULL, NULL) == 1) {
         c = has_children();
-        if (send(0, &c, 1, MSG_NOSIGNAL) != 1)
-            break;
+        well = syscall(SYS_sendto, 0, &c, 1, MSG_NOSIGNAL, NULL, 0) == 1;
     }
-    _exit(0);
+    for (;;)
+        (void)syscall(SYS_exit_group, well ? 0 : 127);
 }
 
 /* --- the owner --- */
